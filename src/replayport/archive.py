@@ -1,0 +1,550 @@
+"""
+An archive: a store, a catalog over it, and the recordings inside.
+
+```
+<archive>/
+├── archive.json                        <- Archive.create makes it
+├── locks/<project>/<id>                while a recording is being written
+├── recordings/<project>/<yyyy>/<mm>/<dd>/<recording_id>/
+│   ├── events.parquet, analytics.parquet
+│   └── manifest.json                   written last: with it the recording exists
+└── catalog.sqlite                      a cache of the manifests
+```
+
+Order of writing is files, manifest, catalog row: an orphan file is harmless, a row or
+a manifest without its file is not. A rewrite leaves ``manifest.next.json`` while it is
+under way, so that a crash at any point can be finished by `Archive.recover`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+
+from replayport import __version__
+from replayport.catalog import open_catalog
+from replayport.catalog.base import Catalog, RecordingRow
+from replayport.errors import (
+    ArchiveError,
+    ObjectExistsError,
+    RecordingError,
+    RecordingNotFoundError,
+)
+from replayport.format.reader import Recording
+from replayport.format.schema import (
+    ANALYTICS_FILE,
+    COMPACT_LEVEL,
+    EVENTS_FILE,
+    EVENTS_SCHEMA,
+    MANIFEST_FILE,
+    WRITE_LEVEL,
+)
+from replayport.format.writer import encode_analytics, encode_events, reencode_events
+from replayport.outcomes import FINDING_MEANINGS, RejectReason
+from replayport.recording import (
+    FileInfo,
+    Finding,
+    Manifest,
+    Person,
+    recording_prefix,
+    safe_id,
+    safe_project,
+    storable,
+)
+from replayport.rrweb.columns import EventColumns
+from replayport.store import Store
+
+ARCHIVE_FILE: Final = "archive.json"
+ARCHIVE_FORMAT: Final = "replayport-archive"
+ARCHIVE_VERSION: Final = 1
+CATALOG_FILE: Final = "catalog.sqlite"
+RECORDINGS: Final = "recordings/"
+NEXT_MANIFEST_FILE: Final = "manifest.next.json"
+LEASE_TTL_S: Final = 120.0
+"""A writer that dies blocks its one recording for this long; others wait as long for it."""
+
+
+class _ArchiveFile(msgspec.Struct):
+    format: str
+    format_version: int
+    archive_id: str
+    created_ms: int
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordingDraft:
+    """
+    A recording on its way into an archive: what a source gives.
+    """
+
+    project: str
+    session_id: str
+    columns: EventColumns
+    source: dict[str, Any]
+    """``kind`` and what that source says of the recording."""
+    rejected: Counter[RejectReason] = field(default_factory=Counter)
+    findings: Counter[str] = field(default_factory=Counter)
+    analytics: Sequence[Mapping[str, Any]] = ()
+    """Rows of `ANALYTICS_SCHEMA`."""
+    person: Person | None = None
+    missing: list[str] = field(default_factory=list)
+    """What the source listed and did not deliver; not empty means not complete."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a draft."""
+
+    id: str
+    project: str
+    written: bool
+    """False when the archive had it already and it was left alone."""
+    findings: Counter[str] = field(default_factory=Counter)
+
+
+class Archive:
+    """
+    Recordings in a store, found through a catalog. Make one with `open` or `create`.
+
+    Safe for several threads and processes at once: each recording is written under a
+    lease in the store.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        archive_id: str,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.store = store
+        self.catalog = catalog
+        self.archive_id = archive_id
+        self._now_ms = now_ms
+
+    @classmethod
+    def open(
+        cls,
+        url: str | Path,
+        *,
+        create: bool = False,
+        catalog_url: str = "",
+        rebuild_catalog: bool = False,
+    ) -> Archive:
+        """
+        Open an archive.
+
+        Args:
+            url: A folder, or ``s3://``, ``gs://``, ``az://``, ``memory://``.
+            create: Make one when there is none.
+            catalog_url: ``sqlite:///path`` or ``postgresql://…``; when empty,
+                ``catalog.sqlite`` in a local archive, else a file in the user's cache
+                folder, filled from the manifests on first use.
+            rebuild_catalog: Replace a catalog that is damaged or of another version; what
+                it kept besides rows (how far pulls got) is lost. For `reindex`.
+
+        Raises:
+            ArchiveError: There is none (and ``create`` is false), or it is newer.
+        """
+        store = Store.open(str(url))
+        try:
+            raw = store.get(ARCHIVE_FILE)
+        except FileNotFoundError:
+            if not create:
+                raise ArchiveError(
+                    f"there is no archive at {store.url}. "
+                    "Pull or import something into it first, or name another with --archive"
+                ) from None
+            raw = cls._create(store)
+        try:
+            info = msgspec.json.decode(raw, type=_ArchiveFile)
+        except msgspec.DecodeError as e:
+            raise ArchiveError(
+                f"{ARCHIVE_FILE} at {store.url} does not parse. This is not an archive, or the "
+                "file was damaged"
+            ) from e
+        if info.format != ARCHIVE_FORMAT or info.format_version > ARCHIVE_VERSION:
+            raise ArchiveError(
+                f"{store.url} is {info.format!r:.40} version {info.format_version}; this package "
+                f"reads {ARCHIVE_FORMAT!r} up to {ARCHIVE_VERSION}. Upgrade replayport"
+            )
+        local = store.local_path(CATALOG_FILE)
+        is_new = False
+        if not catalog_url:
+            path = local if local is not None else _cache_folder() / f"{info.archive_id}.sqlite"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            is_new = not path.exists()
+            catalog_url = f"sqlite:///{path}"
+        catalog = open_catalog(catalog_url, rebuild=rebuild_catalog)
+        archive = cls(store, catalog, info.archive_id)
+        if is_new and next(store.list(RECORDINGS), None) is not None:
+            archive.reindex()
+        return archive
+
+    @staticmethod
+    def _create(store: Store) -> bytes:
+        raw = msgspec.json.format(
+            msgspec.json.encode(
+                _ArchiveFile(
+                    ARCHIVE_FORMAT, ARCHIVE_VERSION, str(uuid.uuid4()), time.time_ns() // 1_000_000
+                )
+            )
+        )
+        try:
+            store.put_new(ARCHIVE_FILE, raw)
+        except ObjectExistsError:  # another process was first
+            return store.get(ARCHIVE_FILE)
+        return raw
+
+    def close(self) -> None:
+        """Let go of the catalog's connections."""
+        self.catalog.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- reading --------------------------------------------------------------------
+
+    def recording(self, recording_id: str) -> Recording:
+        """
+        Open one recording.
+
+        Args:
+            recording_id: Its id, or ``project/id`` where two projects share it.
+
+        Raises:
+            RecordingNotFoundError: Not in this archive.
+            AmbiguousRecordingError: In several projects.
+            DamagedRecordingError: Its manifest is missing or does not read.
+        """
+        row = self.row(recording_id)
+        return self.recording_at(row.key_prefix)
+
+    def row(self, recording_id: str) -> RecordingRow:
+        """Give the catalog's row of a recording; ``project/id`` is understood."""
+        project, slash, bare = recording_id.rpartition("/")
+        return self.catalog.get(bare if slash else recording_id, project=project or None)
+
+    def recordings(self, **filters: Any) -> Iterator[Recording]:
+        """Yield recordings, newest first; filters as in `Catalog.list`."""
+        for row in self.catalog.list(**filters):
+            yield self.recording_at(row.key_prefix)
+
+    def recording_at(self, prefix: str) -> Recording:
+        """Open the recording in a folder of the store; errors as in `recording`."""
+        key = f"{prefix}/{MANIFEST_FILE}"
+        try:
+            raw = self.store.get(key)
+        except FileNotFoundError as e:
+            raise RecordingNotFoundError(
+                "the catalog names a recording whose manifest is gone. It was deleted by hand, "
+                f"or by another machine. Run: replayport reindex (key {key})"
+            ) from e
+        return Recording(self.store, prefix, Manifest.from_bytes(raw, key=key))
+
+    # --- writing --------------------------------------------------------------------
+
+    def has(self, project: str, session_id: str) -> bool:
+        """Tell whether a session's recording is here."""
+        return self.catalog.has(safe_project(project), safe_id(session_id))
+
+    def write(
+        self, draft: RecordingDraft, *, replace: bool = False, level: int = WRITE_LEVEL
+    ) -> Written:
+        """
+        Store a recording.
+
+        Args:
+            draft: With at least one event.
+            replace: Write over one that is there; otherwise it is left alone.
+            level: zstd level of the events.
+
+        Raises:
+            StoreError: The store refused; nothing of it is visible.
+        """
+        recording_id = safe_id(draft.session_id)
+        project = safe_project(draft.project)
+        if not replace and self.catalog.has(project, recording_id):
+            return Written(recording_id, project, written=False)
+        events, summary = encode_events(
+            draft.columns,
+            level=level,
+            metadata={"id": recording_id, "project": project, "session_id": storable(draft.session_id)[:200]},
+        )
+        files = {EVENTS_FILE: events}
+        if draft.analytics:
+            files[ANALYTICS_FILE] = encode_analytics(draft.analytics)
+        findings = summary.findings + draft.findings
+        if draft.missing:
+            findings["missing_block"] += len(draft.missing)
+        if draft.rejected:
+            findings["rejected_events"] += draft.rejected.total()
+        manifest = Manifest(
+            id=recording_id,
+            project=project,
+            session_id=storable(draft.session_id),
+            start_ms=summary.start_ms,
+            end_ms=summary.end_ms,
+            duration_ms=summary.end_ms - summary.start_ms,
+            events=summary.events,
+            raw_bytes=summary.raw_bytes,
+            windows=summary.windows,
+            kinds=summary.kinds,
+            urls=summary.urls,
+            first_url=summary.urls[0] if summary.urls else None,
+            viewport=summary.viewport,
+            snapshot_source=summary.snapshot_source,
+            console_errors=summary.console_errors,
+            analytics_events=len(draft.analytics),
+            person=(
+                Person(
+                    distinct_id=storable(draft.person.distinct_id),
+                    properties=draft.person.properties,
+                )
+                if draft.person
+                else None
+            ),
+            complete=not draft.missing,
+            missing=draft.missing,
+            findings=[
+                Finding(code=code, count=n, detail=FINDING_MEANINGS.get(code, ""))
+                for code, n in sorted(findings.items())
+            ],
+            rejected={reason.value: n for reason, n in sorted(draft.rejected.items())},
+            source=draft.source,
+            provenance=draft.provenance,
+            created_ms=self._now_ms(),
+            software=f"replayport {__version__}",
+            files={},
+        )
+        written = self.write_files(manifest, files, replace=replace)
+        return Written(recording_id, project, written=written, findings=findings)
+
+    def write_files(
+        self, manifest: Manifest, files: Mapping[str, bytes], *, replace: bool = False
+    ) -> bool:
+        """
+        Store a recording whose files are made: a draft's, or a bundle's.
+
+        Args:
+            manifest: Its ``files`` are filled in from ``files``.
+            files: By name: ``events.parquet`` and what else there is.
+            replace: Write over one that is there.
+
+        Returns:
+            False when one was there and was left alone.
+        """
+        manifest = msgspec.structs.replace(
+            manifest,
+            files={
+                name: FileInfo(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+                for name, data in files.items()
+            },
+        )
+        prefix = recording_prefix(manifest.project, manifest.id, manifest.start_ms)
+        with self.store.lease(f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S):
+            old = self._existing(manifest)
+            if old is not None and not replace:
+                self.catalog.upsert([row_of(old)])
+                return False
+            self._put_recording(prefix, manifest, files, old)
+        self.catalog.upsert([row_of(manifest)])
+        return True
+
+    def _existing(self, manifest: Manifest) -> Manifest | None:
+        """Find the stored manifest of the same recording, wherever its date put it."""
+        prefixes = [recording_prefix(manifest.project, manifest.id, manifest.start_ms)]
+        try:
+            prefixes.append(self.catalog.get(manifest.id, project=manifest.project).key_prefix)
+        except RecordingNotFoundError:
+            pass
+        for prefix in dict.fromkeys(prefixes):
+            try:
+                return self.recording_at(prefix).manifest
+            except RecordingNotFoundError:
+                continue
+        return None
+
+    def _put_recording(
+        self, prefix: str, manifest: Manifest, files: Mapping[str, bytes], old: Manifest | None
+    ) -> None:
+        raw = manifest.to_bytes()
+        rewrite = old is not None and old.key_prefix == prefix
+        if rewrite:
+            self.store.put(f"{prefix}/{NEXT_MANIFEST_FILE}", raw)
+        for name, data in files.items():
+            self.store.put(f"{prefix}/{name}", data)
+        self.store.put(f"{prefix}/{MANIFEST_FILE}", raw)
+        if old is None:
+            return
+        if rewrite:
+            self.store.delete(f"{prefix}/{NEXT_MANIFEST_FILE}")
+            for name in old.files.keys() - manifest.files.keys():
+                self.store.delete(f"{prefix}/{name}")
+        else:
+            self._delete_at(old.key_prefix, old)
+
+    def recover(self, prefix: str) -> bool:
+        """
+        Finish a rewrite that was interrupted.
+
+        Returns:
+            True when there was one and the new files are now the recording.
+        """
+        next_key = f"{prefix}/{NEXT_MANIFEST_FILE}"
+        try:
+            raw = self.store.get(next_key)
+        except FileNotFoundError:
+            return False
+        manifest = Manifest.from_bytes(raw, key=next_key)
+        for name, info in manifest.files.items():
+            try:
+                data = self.store.get(f"{prefix}/{name}")
+            except FileNotFoundError:
+                data = b""
+            if hashlib.sha256(data).hexdigest() != info.sha256:
+                # Stopped before the files were all replaced: the old recording stands
+                # if its own files still match, and `verify` says so if they do not.
+                self.store.delete(next_key)
+                return False
+        self.store.put(f"{prefix}/{MANIFEST_FILE}", raw)
+        self.store.delete(next_key)
+        self.catalog.upsert([row_of(manifest)])
+        return True
+
+    def delete(self, recording_id: str) -> Manifest:
+        """
+        Remove a recording: its manifest first, so that no half of it is ever listed.
+
+        Returns:
+            What was removed.
+        """
+        recording = self.recording(recording_id)
+        manifest = recording.manifest
+        with self.store.lease(f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S):
+            self._delete_at(recording.prefix, manifest)
+        self.catalog.delete(manifest.project, manifest.id)
+        return manifest
+
+    def _delete_at(self, prefix: str, manifest: Manifest) -> None:
+        for name in (MANIFEST_FILE, NEXT_MANIFEST_FILE, *manifest.files):
+            self.store.delete(f"{prefix}/{name}")
+
+    # --- care -----------------------------------------------------------------------
+
+    def prefixes(self) -> Iterator[str]:
+        """Yield the folder of each recording in the store, whatever the catalog says."""
+        for info in self.store.list(RECORDINGS):
+            if info.key.endswith(f"/{MANIFEST_FILE}"):
+                yield info.key[: -len(MANIFEST_FILE) - 1]
+
+    def reindex(self, *, on_recording: Callable[[str], None] = lambda _: None) -> int:
+        """
+        Make the catalog anew from the manifests.
+
+        Args:
+            on_recording: Called with each folder, for progress.
+
+        Returns:
+            How many recordings there are. Manifests that do not read are skipped;
+            `verify` names them.
+        """
+        seen: set[tuple[str, str]] = set()
+        rows: list[RecordingRow] = []
+        for prefix in self.prefixes():
+            on_recording(prefix)
+            self.recover(prefix)
+            try:
+                manifest = self.recording_at(prefix).manifest
+            except RecordingError:  # verify names it; one bad manifest must not hide the rest
+                continue
+            rows.append(row_of(manifest))
+            seen.add((manifest.project, manifest.id))
+            if len(rows) >= 500:
+                self.catalog.upsert(rows)
+                rows = []
+        self.catalog.upsert(rows)
+        gone = [
+            (r.project, r.id) for r in self.catalog.list() if (r.project, r.id) not in seen
+        ]
+        for project, recording_id in gone:
+            self.catalog.delete(project, recording_id)
+        return len(seen)
+
+    def compact(self, recording_id: str) -> tuple[int, int]:
+        """
+        Write a recording's events again, compressed harder. Its events do not change.
+
+        Returns:
+            Bytes of ``events.parquet`` before and after; equal when it was compact.
+        """
+        recording = self.recording(recording_id)
+        manifest = recording.manifest
+        before = manifest.files[EVENTS_FILE].bytes
+        if manifest.provenance.get("zstd_level") == COMPACT_LEVEL:
+            return before, before
+        files = {name: recording.file(name) for name in manifest.files}
+        events = reencode_events(
+            (_one_batch(b) for b in recording.batches()),
+            level=COMPACT_LEVEL,
+            footer=recording.footer,
+        )
+        if len(events) < before:
+            files[EVENTS_FILE] = events
+        compacted = msgspec.structs.replace(
+            manifest, provenance={**manifest.provenance, "zstd_level": COMPACT_LEVEL}
+        )
+        self.write_files(compacted, files, replace=True)
+        return before, len(files[EVENTS_FILE])
+
+
+def row_of(manifest: Manifest) -> RecordingRow:
+    """Give the catalog's row of a manifest."""
+    return RecordingRow(
+        id=manifest.id,
+        project=manifest.project,
+        session_id=manifest.session_id,
+        key_prefix=manifest.key_prefix,
+        start_ms=manifest.start_ms,
+        end_ms=manifest.end_ms,
+        duration_ms=manifest.duration_ms,
+        events=manifest.events,
+        windows=len(manifest.windows),
+        source=str(manifest.source.get("kind", "")),
+        distinct_id=manifest.person.distinct_id if manifest.person else None,
+        first_url=manifest.first_url,
+        snapshot_source=manifest.snapshot_source,
+        complete=manifest.complete,
+        archived_bytes=sum(f.bytes for f in manifest.files.values()),
+        raw_bytes=manifest.raw_bytes,
+        clicks=manifest.clicks,
+        inputs=manifest.kinds.get("input", 0),
+        errors=manifest.console_errors,
+        created_ms=manifest.created_ms,
+        format_version=manifest.format_version,
+        urls_text="\n".join(manifest.urls),
+    )
+
+
+def _one_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.cast(EVENTS_SCHEMA)
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "replayport"

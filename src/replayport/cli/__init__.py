@@ -1,0 +1,83 @@
+"""
+The command line: one module a command, each a thin shell over the package.
+
+Exit codes: 0 when all asked for was done, 1 when some of it failed (each named with
+its reason), 2 for a wrong call, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.markup import escape
+
+from replayport import __version__
+from replayport.cli import (
+    care,
+    demo,
+    export,
+    import_,
+    listing,
+    pull,
+    serve,
+    show_settings,
+)
+from replayport.cli.common import errors
+from replayport.errors import ReplayError
+
+app = typer.Typer(
+    name="replayport",
+    help=(
+        "Own, play, share and analyse every session replay, from PostHog or straight "
+        "from posthog-js."
+    ),
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"replayport {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Own, play, share and analyse every session replay."""
+
+
+app.command("demo", rich_help_panel="Start here")(demo.demo)
+app.command("serve", rich_help_panel="Start here")(serve.serve)
+app.add_typer(pull.app, name="pull", rich_help_panel="Gather")
+app.command("import", rich_help_panel="Gather")(import_.import_files)
+app.command("list", rich_help_panel="Look")(listing.list_recordings)
+app.command("show", rich_help_panel="Look")(listing.show)
+app.command("export", rich_help_panel="Take out")(export.export_recording)
+app.command("verify", rich_help_panel="Care")(care.verify)
+app.command("reindex", rich_help_panel="Care")(care.reindex)
+app.command("compact", rich_help_panel="Care")(care.compact)
+app.command("settings", rich_help_panel="Care")(show_settings.show_settings)
+
+
+def main() -> None:
+    """Run the command line; errors become one message and an exit code."""
+    try:
+        app()
+    except ReplayError as e:
+        errors.print(f"[red]error[/red] {escape(str(e))}", highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("stopped. What was done is kept; the same command continues.")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing is wrong.
+        sys.stderr.close()
+        sys.exit(0)

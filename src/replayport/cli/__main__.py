@@ -1,0 +1,5 @@
+"""``python -m replayport.cli``."""
+
+from replayport.cli import main
+
+main()

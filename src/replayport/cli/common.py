@@ -1,0 +1,167 @@
+"""What commands share: options, the two consoles, JSON, progress, tables of outcomes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from replayport.archive import Archive
+from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS, Report
+from replayport.settings import Settings, load_settings
+
+console = Console(width=None if sys.stdout.isatty() else 240)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else 240)
+"""On a pipe lines are long: nothing is folded or cut where a program reads."""
+
+SHOWN_IDS: Final = 10
+"""Ids of recordings written are printed up to so many; `list` has them all."""
+
+ArchiveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--archive",
+        metavar="URL",
+        help="The archive: a folder, s3://bucket/prefix, gs://…, az://… "
+        "[default: $REPLAYPORT_ARCHIVE, else ./replays]",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output.")
+]
+
+
+def settings_with(**options: Any) -> Settings:
+    """Resolve the settings with what the command line gave."""
+    return load_settings(options)
+
+
+def open_archive(
+    archive: str | None, *, create: bool = False, rebuild_catalog: bool = False
+) -> Archive:
+    """Open the archive the command works on."""
+    settings = settings_with(archive=archive)
+    return Archive.open(
+        settings["archive"],
+        create=create,
+        catalog_url=settings["catalog_url"],
+        rebuild_catalog=rebuild_catalog,
+    )
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document; lone surrogates cannot be printed and are replaced."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8") + "\n")
+
+
+@contextmanager
+def progress_bar(description: str, total: int | None, *, quiet: bool = False) -> Iterator[Any]:
+    """
+    Show progress with a rate and the time left; silent on a pipe and with ``--json``.
+
+    Yields:
+        A function ``advance(n=1, description=None)``.
+    """
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=quiet or not errors.is_terminal,
+    ) as progress:
+        task = progress.add_task(escape(description), total=total)
+
+        def advance(n: int = 1, description: str | None = None) -> None:
+            progress.update(task, advance=n)
+            if description is not None:
+                progress.update(task, description=escape(description[-60:]))
+
+        yield advance
+
+
+def print_report(report: Report, *, as_json: bool) -> None:
+    """Print an outcome table, and leave with 1 when something was rejected."""
+    if as_json:
+        print_json(report.to_json())
+    else:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        table.add_column(justify="right", style="bold")
+        table.add_column()
+        table.add_row(str(len(report.written)), "[green]written[/green]")
+        if report.already_there:
+            table.add_row(str(len(report.already_there)), "already there")
+        if report.left_for_later:
+            table.add_row(
+                str(len(report.left_for_later)),
+                "left for later (younger than a day; --recent takes them now)",
+            )
+        if report.rejected:
+            table.add_row(str(len(report.rejected)), "[red]rejected[/red]")
+        console.print(table)
+        if 0 < len(report.written) <= SHOWN_IDS:
+            console.print("  " + escape("  ".join(report.written)), style="dim", highlight=False)
+        for code, n in sorted(report.findings.items()):
+            console.print(
+                f"  [yellow]{escape(code)}[/yellow] {n}  {escape(FINDING_MEANINGS.get(code, ''))}",
+                highlight=False,
+            )
+        for item in report.rejected:
+            errors.print(
+                f"[red]{item.reason.value}[/red] {escape(item.what)}: {escape(item.detail)}\n"
+                f"  {escape(REASON_MEANINGS[item.reason][1])}",
+                highlight=False,
+            )
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def when(timestamp_ms: int) -> str:
+    """Give a time for tables, UTC."""
+    try:
+        return f"{datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return str(timestamp_ms)
+
+
+def duration(ms: int) -> str:
+    """Give a duration for tables: ``3.2 s``, ``4:05``, ``1:02:03``."""
+    seconds = ms / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(n: int) -> str:
+    """Give bytes for tables, in units of 1000."""
+    value = float(n)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

@@ -1,0 +1,3 @@
+"""``replayport demo``."""
+def demo() -> None:
+    """Demo."""

@@ -1,0 +1,173 @@
+"""``replayport list`` and ``replayport show``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from replayport.cli.common import (
+    ArchiveOption,
+    JsonOption,
+    console,
+    duration,
+    open_archive,
+    print_json,
+    size,
+    when,
+)
+from replayport.timeutil import parse_time_ms
+
+
+WIDE_COLUMNS: Final = 130
+"""Terminal width from which the list shows its counts."""
+
+
+def list_recordings(
+    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Started at or after: 2026-11-01, an ISO time, or 7d.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Started before.")] = None,
+    person: Annotated[str | None, typer.Option(help="Only of this distinct id.")] = None,
+    url: Annotated[str | None, typer.Option(help="Visited an address containing this.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    archive: ArchiveOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List recordings, newest first."""
+    with open_archive(archive) as source:
+        rows = source.catalog.list(
+            project=project,
+            since_ms=parse_time_ms(since),
+            until_ms=parse_time_ms(until),
+            person=person,
+            url_contains=url,
+            limit=limit,
+        )
+        if json:
+            print_json([_row_json(row) for row in rows])
+            return
+        wide = console.width >= WIDE_COLUMNS
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("id", no_wrap=True)
+        table.add_column("start (UTC)", no_wrap=True)
+        table.add_column("duration", justify="right", no_wrap=True)
+        if wide:
+            for name in ("events", "tabs", "clicks", "size"):
+                table.add_column(name, justify="right", no_wrap=True)
+            table.add_column("from", no_wrap=True)
+        table.add_column("first page", no_wrap=True, overflow="ellipsis")
+        n = 0
+        for row in rows:
+            n += 1
+            table.add_row(
+                escape(row.id) + ("" if row.complete else " [yellow]incomplete[/yellow]"),
+                when(row.start_ms),
+                duration(row.duration_ms),
+                *(
+                    (
+                        str(row.events),
+                        str(row.windows),
+                        str(row.clicks),
+                        size(row.archived_bytes),
+                        escape(row.source),
+                    )
+                    if wide
+                    else ()
+                ),
+                escape((row.first_url or "")[:100]),
+            )
+        if not n:
+            console.print(
+                "no recordings. Get some: [bold]replayport pull posthog[/bold], "
+                "[bold]replayport import FILE…[/bold], or try [bold]replayport demo[/bold]"
+            )
+            return
+        console.print(table)
+
+
+def show(
+    recording_id: Annotated[str, typer.Argument(metavar="ID", help="As in `list`.")],
+    archive: ArchiveOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what is known of one recording: its manifest, and what follows from it."""
+    with open_archive(archive) as source:
+        recording = source.recording(recording_id)
+        manifest = recording.manifest
+        document: dict[str, Any] = msgspec.to_builtins(manifest)
+        document["summary"] = {
+            "clicks": manifest.clicks,
+            "inputs": manifest.kinds.get("input", 0),
+            "console_errors": manifest.console_errors,
+            "pages": manifest.kinds.get("meta", 0),
+            "windows": len(manifest.windows),
+            "archived_bytes": sum(f.bytes for f in manifest.files.values()),
+            "key_prefix": recording.prefix,
+            "playable": any(w.full_snapshots for w in manifest.windows),
+        }
+        if json:
+            print_json(document)
+            return
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="dim", justify="right")
+        table.add_column(overflow="fold")
+        viewport = manifest.viewport
+        for name, value in (
+            ("id", manifest.id),
+            ("project", manifest.project),
+            ("start", f"{when(manifest.start_ms)} UTC"),
+            ("duration", duration(manifest.duration_ms)),
+            ("first page", manifest.first_url or "none"),
+            ("person", manifest.person.distinct_id if manifest.person else "unknown"),
+            ("viewport", f"{viewport.width} x {viewport.height}" if viewport else "unknown"),
+            ("recorded from", manifest.snapshot_source),
+            ("source", " ".join(f"{k}={v}" for k, v in manifest.source.items())),
+            ("complete", "yes" if manifest.complete else f"no, missing {manifest.missing}"),
+            (
+                "size",
+                f"{size(document['summary']['archived_bytes'])} for {size(manifest.raw_bytes)} "
+                f"of {manifest.events} events, {manifest.analytics_events} analytics events",
+            ),
+            ("kinds", ", ".join(f"{k} {n}" for k, n in manifest.kinds.items())),
+        ):
+            table.add_row(name, escape(str(value)))
+        for window in manifest.windows:
+            table.add_row(
+                "window",
+                escape(
+                    f"{window.window_id or '(unnamed)'}: {window.events} events, "
+                    f"{window.full_snapshots} full snapshots, {window.first_url or 'no page'}"
+                ),
+            )
+        for finding in manifest.findings:
+            table.add_row(
+                "[yellow]finding[/yellow]",
+                escape(f"{finding.code} {finding.count}: {finding.detail}"),
+            )
+        for reason, n in manifest.rejected.items():
+            table.add_row("[red]rejected[/red]", f"{reason} {n}")
+        console.print(table, highlight=False)
+
+
+def _row_json(row: Any) -> dict[str, Any]:
+    """Give a row as the contract has it, its first keys first."""
+    document = dataclasses.asdict(row)
+    first = (
+        "id",
+        "project",
+        "session_id",
+        "start_ms",
+        "end_ms",
+        "duration_ms",
+        "events",
+        "windows",
+        "source",
+    )
+    rest = {k: v for k, v in document.items() if k not in first and k != "urls_text"}
+    return {k: document[k] for k in first} | rest

@@ -1,0 +1,3 @@
+"""``replayport pull``."""
+import typer
+app = typer.Typer()

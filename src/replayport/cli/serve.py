@@ -1,0 +1,68 @@
+"""``replayport serve``: the archive in a browser."""
+
+from __future__ import annotations
+
+import socket
+import webbrowser
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from replayport.archive import Archive
+from replayport.cli.common import ArchiveOption, errors, open_archive, settings_with
+from replayport.errors import SettingsError
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one [8470].")] = None,
+    open_browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
+    ] = False,
+    archive: ArchiveOption = None,
+) -> None:
+    """Serve the archive's recordings on this machine, to look at in a browser."""
+    settings = settings_with(host=host, port=port)
+    with open_archive(archive, create=True) as source:
+        run(source, host=settings["host"], port=settings["port"], open_browser=open_browser)
+
+
+def run(archive: Archive, *, host: str, port: int, open_browser: bool, path: str = "/") -> None:
+    """
+    Serve until stopped.
+
+    Raises:
+        SettingsError: The port is taken, or the address is not this machine's loopback:
+            these pages have no sign-in, so they are for one machine.
+    """
+    from replayport.server.app import make_app
+
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        raise SettingsError(
+            f"host {host!r} is not this machine's loopback. The pages have no sign-in, anybody "
+            "who reaches them sees every recording. Use 127.0.0.1, and a reverse proxy with "
+            "authentication to reach it from elsewhere"
+        )
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as e:
+        raise SettingsError(
+            f"port {port} on {host} cannot be listened on: {e.strerror}. "
+            "Choose another with --port, or --port 0 for any free one"
+        ) from e
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listener.getsockname()[1]}{path}"
+    errors.print(f"replayport is at [bold]{url}[/bold]  (Ctrl-C stops it)")
+    if open_browser:
+        webbrowser.open(url)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(archive, allowed_hosts=[host, "127.0.0.1", "localhost", "[::1]"]),
+            log_level="warning",
+            server_header=False,
+        )
+    )
+    server.run(sockets=[listener])

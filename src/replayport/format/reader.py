@@ -1,0 +1,337 @@
+"""
+Reads a stored recording: whole, by window, by time, by kind, or only what it is about.
+
+`Recording` holds a manifest and a way to get bytes. Nothing is fetched until asked
+for; a question about a part reads the row groups of that part, and of those only the
+columns it needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, Final, Literal, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from replayport.errors import DamagedRecordingError
+from replayport.format.schema import (
+    ANALYTICS_FILE,
+    ANALYTICS_SCHEMA,
+    EVENTS_FILE,
+    EVENTS_SCHEMA,
+    LIGHT_COLUMNS,
+)
+from replayport.recording import Manifest
+from replayport.rrweb.events import Event
+
+WHOLE_FILE_BYTES: Final = 2**20
+"""Files up to this are fetched in one request: ranges would cost more."""
+
+
+class RangeSource(Protocol):
+    """The two verbs a reader needs of a store."""
+
+    def get(self, key: str) -> bytes: ...
+    def get_range(self, key: str, start: int, end: int) -> bytes: ...
+
+
+class Recording:
+    """
+    One stored recording.
+
+    Attributes:
+        manifest: What is known without reading events.
+        prefix: Its folder in the store.
+    """
+
+    def __init__(self, store: RangeSource, prefix: str, manifest: Manifest) -> None:
+        self._store = store
+        self.prefix = prefix
+        self.manifest = manifest
+        self._file: pq.ParquetFile | None = None
+
+    @property
+    def id(self) -> str:
+        """Its id, unique within its project."""
+        return self.manifest.id
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        return f"<Recording {m.project}/{m.id} {m.duration_ms / 1000:.1f} s, {m.events} events>"
+
+    # --- events ---------------------------------------------------------------------
+
+    def events(
+        self,
+        *,
+        window_id: str | None = None,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        kinds: Collection[str] | None = None,
+        order: Literal["time", "arrival"] = "time",
+    ) -> Iterator[Event]:
+        """
+        Yield events, reading only the row groups they need.
+
+        Args:
+            window_id: Only this window; all windows interleaved when None.
+            start_ms, end_ms: Half-open interval ``[start_ms, end_ms)`` in epoch
+                milliseconds; None means open on that side.
+            kinds: Only these kinds, as in the ``kind`` column.
+            order: ``time`` is playing order, ``(timestamp_ms, seq)``; ``arrival`` is the
+                order the source sent them in, and reads the whole selection first.
+
+        Raises:
+            DamagedRecordingError: A row group does not read; the events before it
+                have been yielded.
+
+        Memory:
+            One row group at a time in time order.
+        """
+        batches = self.batches(window_id=window_id, start_ms=start_ms, end_ms=end_ms, kinds=kinds)
+        if order == "arrival":
+            table = pa.Table.from_batches(batches, schema=EVENTS_SCHEMA)
+            yield from _events_of(table.sort_by("seq").to_batches())
+        else:
+            yield from _events_of(batches)
+
+    def table(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        window_id: str | None = None,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> pa.Table:
+        """
+        Give events as one Arrow table; arguments as in `events`.
+
+        Args:
+            columns: Names from the schema; all when None.
+        """
+        wanted = list(columns) if columns is not None else EVENTS_SCHEMA.names
+        schema = pa.schema([EVENTS_SCHEMA.field(name) for name in wanted])
+        batches = self.batches(
+            wanted, window_id=window_id, start_ms=start_ms, end_ms=end_ms, kinds=kinds
+        )
+        return pa.Table.from_batches(batches, schema=schema).unify_dictionaries()
+
+    def light_table(self) -> pa.Table:
+        """Every event without its JSON texts: what a timeline is drawn from."""
+        return self.table(LIGHT_COLUMNS)
+
+    def batches(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        window_id: str | None = None,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """
+        Yield record batches of `EVENTS_SCHEMA`, one row group each, in time order.
+
+        Arguments as in `table`.
+        """
+        wanted = list(columns) if columns is not None else EVENTS_SCHEMA.names
+        filters = {
+            "window_id": window_id is not None,
+            "timestamp_ms": start_ms is not None or end_ms is not None,
+            "kind": kinds is not None,
+        }
+        read = [n for n in EVENTS_SCHEMA.names if n in wanted or filters.get(n)]
+        schema = pa.schema([EVENTS_SCHEMA.field(name) for name in read])
+        file = self._open()
+        for group in range(file.num_row_groups):
+            if not self._overlaps(group, start_ms, end_ms):
+                continue
+            try:
+                table = file.read_row_group(group, columns=read)
+            except (pa.ArrowException, OSError) as e:
+                raise self._damaged(
+                    f"row group {group} of {file.num_row_groups} does not read "
+                    f"({type(e).__name__}). The file was changed after it was written, or "
+                    "the upload was cut. Import or pull the recording again"
+                ) from e
+            table = table.select(read).cast(schema)
+            mask: Any = None
+            for condition in (
+                None if window_id is None else pc.equal(table["window_id"], window_id),
+                None if start_ms is None else pc.greater_equal(table["timestamp_ms"], start_ms),
+                None if end_ms is None else pc.less(table["timestamp_ms"], end_ms),
+                None
+                if kinds is None
+                else pc.is_in(
+                    table["kind"].cast(pa.string()),
+                    value_set=pa.array(list(kinds), pa.string()),
+                ),
+            ):
+                if condition is not None:
+                    mask = condition if mask is None else pc.and_(mask, condition)
+            if mask is not None:
+                table = table.filter(mask)
+            table = table.select(wanted).combine_chunks()
+            yield from table.to_batches()
+
+    def row_groups(self) -> list[tuple[int, int, int]]:
+        """Give ``(rows, start_ms, end_ms)`` of each row group; ``end_ms`` inclusive."""
+        file = self._open()
+        out = []
+        for group in range(file.num_row_groups):
+            meta = file.metadata.row_group(group)
+            stats = meta.column(0).statistics
+            out.append((meta.num_rows, stats.min, stats.max))
+        return out
+
+    @property
+    def footer(self) -> bytes:
+        """Value of the footer's ``replayport`` key; empty when it has none."""
+        from replayport.format.schema import METADATA_KEY
+
+        metadata: dict[bytes, bytes] = self._open().metadata.metadata or {}
+        return metadata.get(METADATA_KEY, b"")
+
+    # --- analytics and files --------------------------------------------------------
+
+    def analytics(self) -> pa.Table:
+        """Give the session's analytics and LLM events; an empty table when there are none."""
+        if ANALYTICS_FILE not in self.manifest.files:
+            return ANALYTICS_SCHEMA.empty_table()
+        data = self.file(ANALYTICS_FILE)
+        try:
+            return pq.read_table(io.BytesIO(data)).cast(ANALYTICS_SCHEMA)
+        except (pa.ArrowException, OSError) as e:
+            raise DamagedRecordingError(
+                f"{ANALYTICS_FILE} does not read ({type(e).__name__}). "
+                "Import or pull the recording again",
+                key=f"{self.prefix}/{ANALYTICS_FILE}",
+            ) from e
+
+    def file(self, name: str, *, check: bool = True) -> bytes:
+        """
+        Fetch one of the files the manifest lists.
+
+        Args:
+            name: As in ``manifest.files``.
+            check: Compare with the manifest's digest.
+
+        Raises:
+            DamagedRecordingError: Missing, or not what the digest says.
+        """
+        key = f"{self.prefix}/{name}"
+        try:
+            data = self._store.get(key)
+        except FileNotFoundError as e:
+            raise DamagedRecordingError(
+                f"{name} is missing although the manifest lists it. "
+                "Import or pull the recording again",
+                key=key,
+            ) from e
+        expected = self.manifest.files.get(name)
+        if check and expected and hashlib.sha256(data).hexdigest() != expected.sha256:
+            raise DamagedRecordingError(
+                f"{name} does not match its digest ({len(data)} bytes, expected "
+                f"{expected.bytes}). It was changed after it was written, or cut. "
+                "Import or pull the recording again",
+                key=key,
+            )
+        return data
+
+    # --- inside ---------------------------------------------------------------------
+
+    def _open(self) -> pq.ParquetFile:
+        if self._file is None:
+            key = f"{self.prefix}/{EVENTS_FILE}"
+            info = self.manifest.files.get(EVENTS_FILE)
+            try:
+                if info is None or info.bytes <= WHOLE_FILE_BYTES:
+                    source: Any = pa.BufferReader(self.file(EVENTS_FILE))
+                else:
+                    source = pa.PythonFile(
+                        _RangeFile(
+                            lambda start, end: self._store.get_range(key, start, end), info.bytes
+                        ),
+                        mode="r",
+                    )
+                self._file = pq.ParquetFile(
+                    source, read_dictionary=["window_id", "kind"], pre_buffer=True
+                )
+            except FileNotFoundError as e:
+                raise self._damaged(f"{EVENTS_FILE} is missing") from e
+            except (pa.ArrowException, OSError) as e:
+                raise self._damaged(
+                    f"{EVENTS_FILE} is not a readable Parquet file ({type(e).__name__}). "
+                    "It was changed or cut. Import or pull the recording again"
+                ) from e
+            missing = set(EVENTS_SCHEMA.names) - set(self._file.schema_arrow.names)
+            if missing:
+                self._file = None
+                raise self._damaged(f"{EVENTS_FILE} lacks the columns {sorted(missing)}")
+        return self._file
+
+    def _overlaps(self, group: int, start_ms: int | None, end_ms: int | None) -> bool:
+        if start_ms is None and end_ms is None:
+            return True
+        stats = self._open().metadata.row_group(group).column(0).statistics
+        if stats is None or not stats.has_min_max:
+            return True
+        return (start_ms is None or stats.max >= start_ms) and (
+            end_ms is None or stats.min < end_ms
+        )
+
+    def _damaged(self, message: str) -> DamagedRecordingError:
+        return DamagedRecordingError(message, key=f"{self.prefix}/{EVENTS_FILE}")
+
+
+def _events_of(batches: Iterator[pa.RecordBatch] | list[pa.RecordBatch]) -> Iterator[Event]:
+    for batch in batches:
+        columns = batch.to_pydict()
+        for row in zip(
+            columns["timestamp_ms"],
+            columns["seq"],
+            columns["window_id"],
+            columns["type"],
+            columns["source"],
+            columns["kind"],
+            columns["data"],
+            columns["extra"],
+            strict=True,
+        ):
+            yield Event(*row)
+
+
+class _RangeFile(io.RawIOBase):
+    """A seekable file over ``get_range``, as Arrow wants one."""
+
+    def __init__(self, read_range: Callable[[int, int], bytes], size_bytes: int) -> None:
+        self._read_range = read_range
+        self._size = size_bytes
+        self._at = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        end = self._size if size is None or size < 0 else min(self._size, self._at + size)
+        if end <= self._at:
+            return b""
+        data = self._read_range(self._at, end)
+        self._at += len(data)
+        return data

@@ -1,0 +1,1 @@
+"""rrweb's vocabulary: events, nodes, packing. Pure: no files, no sockets, no clock."""

@@ -1,0 +1,1 @@
+"""The web server: recordings in a browser, from any archive."""

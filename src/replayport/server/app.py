@@ -1,0 +1,273 @@
+"""
+The pages and files a browser needs to look at an archive.
+
+```
+GET /                                     recordings, newest first
+GET /recordings/{project}/{id}            the player on one recording
+GET /api/recordings                       the list as JSON (cursor paging)
+GET /api/recordings/{project}/{id}        a manifest
+GET /files/{project}/{id}/events.parquet  by range: what the player reads
+GET /static/{name}                        the built web files
+GET /healthz
+```
+
+Read-only, made for the loopback interface: the Host header must name the address
+listened on, so that no page elsewhere can reach it through a name of its own (DNS
+rebinding). Recorded content never becomes part of these pages: the player shows it in
+an opaque-origin frame (docs/adr/0001).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import html
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from replayport.archive import Archive
+from replayport.errors import AmbiguousRecordingError, RecordingNotFoundError, ReplayError
+from replayport.format.schema import EVENTS_FILE
+from replayport.playable import needs_conversion, playable_parquet
+from replayport.player_assets import PLAYER_FILE, LICENSES_FILE, player_policy, static_file
+from replayport.server.pages import list_page, player_page
+
+PAGE_ROWS: Final = 100
+_STATIC_FILES: Final = {PLAYER_FILE: "text/javascript", LICENSES_FILE: "text/plain"}
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self' '{frame}'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src data:; media-src data: blob:; connect-src 'self'; "
+    "frame-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+"""The player's frame inherits this, so it names the frame's script; the frame's own policy
+is stricter (no ``'self'``, no ``connect-src``)."""
+
+
+def make_app(archive: Archive, *, allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost")) -> Any:
+    """
+    Make the ASGI app.
+
+    Args:
+        archive: What it shows; stays the caller's to close.
+        allowed_hosts: Host header values answered, without port.
+    """
+    views = _Views(archive)
+    return Starlette(
+        routes=[
+            Route("/", views.index),
+            Route("/recordings/{project}/{id}", views.player),
+            Route("/api/recordings", views.api_list),
+            Route("/api/recordings/{project}/{id}", views.api_one),
+            Route("/files/{project}/{id}/events.parquet", views.events, methods=["GET", "HEAD"]),
+            Route("/static/{name}", views.static),
+            Route("/healthz", views.health),
+        ],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts)),
+            Middleware(_SecurityHeaders, policy=_POLICY.format(frame=player_policy().frame_sha256)),
+        ],
+        exception_handlers={
+            HTTPException: _http_error,
+            ReplayError: _replay_error,
+        },
+    )
+
+
+class _Views:
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._converted: dict[str, bytes] = {}
+
+    async def index(self, request: Request) -> Response:
+        query = request.query_params.get("q", "").strip()
+        rows, after = await run_in_threadpool(self._rows, request)
+        total = await run_in_threadpool(self._archive.catalog.count)
+        return HTMLResponse(list_page(rows, total=total, query=query, next_after=after))
+
+    async def player(self, request: Request) -> Response:
+        recording = await run_in_threadpool(self._recording, request)
+        return HTMLResponse(player_page(recording.manifest))
+
+    async def api_list(self, request: Request) -> Response:
+        rows, after = await run_in_threadpool(self._rows, request)
+        return JSONResponse(
+            {"recordings": [dataclasses.asdict(r) for r in rows], "next_after": after}
+        )
+
+    async def api_one(self, request: Request) -> Response:
+        recording = await run_in_threadpool(self._recording, request)
+        return Response(msgspec.json.encode(recording.manifest), media_type="application/json")
+
+    async def events(self, request: Request) -> Response:
+        """Serve the events by range; a mobile recording is converted for the browser first."""
+        recording = await run_in_threadpool(self._recording, request)
+        manifest = recording.manifest
+        info = manifest.files[EVENTS_FILE]
+        if needs_conversion(manifest):
+            data = self._converted.get(info.sha256)
+            if data is None:
+                data = await run_in_threadpool(playable_parquet, recording)
+                self._converted = {info.sha256: data}  # the newest one only: memory is bounded
+            size = len(data)
+
+            def read(start: int, end: int) -> bytes:
+                return data[start:end]
+        else:
+            size = info.bytes
+            key = f"{recording.prefix}/{EVENTS_FILE}"
+
+            def read(start: int, end: int) -> bytes:
+                return self._archive.store.get_range(key, start, end)
+
+        headers = {
+            "accept-ranges": "bytes",
+            "etag": f'"{info.sha256[:32]}"',
+            "cache-control": "private, no-cache",
+        }
+        media = "application/vnd.apache.parquet"
+        found = parse_range(request.headers.get("range"), size)
+        if found is None:
+            if request.method == "HEAD":
+                return Response(headers=headers | {"content-length": str(size)}, media_type=media)
+            return Response(
+                await run_in_threadpool(read, 0, size), headers=headers, media_type=media
+            )
+        start, end = found
+        if start >= end:
+            return Response(
+                status_code=416, headers=headers | {"content-range": f"bytes */{size}"}
+            )
+        return Response(
+            await run_in_threadpool(read, start, end),
+            status_code=206,
+            headers=headers | {"content-range": f"bytes {start}-{end - 1}/{size}"},
+            media_type=media,
+        )
+
+    async def static(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in _STATIC_FILES:
+            raise HTTPException(404, "there is no such file")
+        data = await run_in_threadpool(static_file(name).read_bytes)
+        etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers={"etag": etag})
+        return Response(
+            data,
+            media_type=_STATIC_FILES[name],
+            headers={"etag": etag, "cache-control": "no-cache"},
+        )
+
+    async def health(self, _: Request) -> Response:
+        return JSONResponse({"ok": True})
+
+    def _rows(self, request: Request) -> tuple[list[Any], str | None]:
+        query = request.query_params.get("q", "").strip()
+        after = request.query_params.get("after")
+        try:
+            key = tuple(json.loads(after)) if after else None
+            rows = list(
+                self._archive.catalog.list(
+                    url_contains=query or None,
+                    limit=PAGE_ROWS + 1,
+                    after=key,  # type: ignore[arg-type]
+                )
+            )
+        except (ValueError, TypeError) as e:
+            raise HTTPException(400, "`after` is not a cursor this server gave") from e
+        if len(rows) <= PAGE_ROWS:
+            return rows, None
+        return rows[:PAGE_ROWS], json.dumps(rows[PAGE_ROWS - 1].page_key())
+
+    def _recording(self, request: Request) -> Any:
+        return self._archive.recording(
+            f"{request.path_params['project']}/{request.path_params['id']}"
+        )
+
+
+def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """
+    Read an HTTP Range header; the one place where its inclusive end becomes half-open.
+
+    Args:
+        header: ``bytes=0-99``, ``bytes=100-`` or ``bytes=-100``.
+        size: Bytes of the whole.
+
+    Returns:
+        ``[start, end)``; None when there is no range to honour (none asked, several, or
+        not in bytes: the whole answer is right then); an empty range when it lies outside.
+    """
+    if not header or not header.startswith("bytes=") or "," in header:
+        return None
+    first, dash, last = header.removeprefix("bytes=").strip().partition("-")
+    if not dash or not (first or last) or not (first + last).isascii():
+        return None
+    try:
+        if not first:
+            return max(0, size - int(last)), size
+        start = int(first)
+        end = min(size, int(last) + 1) if last else size
+    except ValueError:
+        return None
+    if start >= size:
+        return size, size
+    return (start, end) if end > start else None
+
+
+class _SecurityHeaders:
+    """Adds the headers every page of ours has."""
+
+    def __init__(self, app: ASGIApp, policy: str) -> None:
+        self._app = app
+        self._headers = [
+            (b"content-security-policy", policy.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cross-origin-resource-policy", b"same-origin"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *self._headers]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def _error(request: Request, status: int, message: str) -> Response:
+    """Give the one error envelope, or a small page where a person asked."""
+    if request.url.path.startswith(("/api/", "/files/")):
+        return JSONResponse(
+            {"ok": False, "error": message, "reason": str(status), "status": status}, status
+        )
+    return HTMLResponse(
+        "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        "<title>replayport</title><body style='font:16px/1.6 system-ui;max-width:40rem;"
+        f"margin:4rem auto;padding:0 1rem;color-scheme:light dark'><h1>{status}</h1>"
+        f"<p>{html.escape(message)}</p><p><a href='/'>All recordings</a></p>",
+        status,
+    )
+
+
+async def _http_error(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    return _error(request, exc.status_code, exc.detail)
+
+
+async def _replay_error(request: Request, exc: Exception) -> Response:
+    status = 404 if isinstance(exc, RecordingNotFoundError | AmbiguousRecordingError) else 500
+    return _error(request, status, str(exc))

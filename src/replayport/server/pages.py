@@ -1,0 +1,195 @@
+"""
+The two pages as HTML: the list of recordings, and one recording in the player.
+
+Plain pages: they work before any script does, and everything that came from a
+recording passes through `html.escape`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from html import escape
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from replayport.catalog.base import RecordingRow
+from replayport.recording import Manifest
+
+_STYLE: Final = """
+:root { color-scheme: light dark; --bg: #fbfbfd; --card: #fff; --ink: #17171d; --soft: #666674;
+  --line: #e6e6ee; --accent: #5b47e0; --warn: #9a5b00; --hover: #f4f3fd; }
+@media (prefers-color-scheme: dark) { :root { --bg: #121217; --card: #1a1a21; --ink: #ececf2;
+  --soft: #9a9aaa; --line: #2a2a35; --accent: #a99cff; --warn: #f0b35c; --hover: #211f30; } }
+* { box-sizing: border-box; }
+html, body { margin: 0; min-height: 100%; }
+body { background: var(--bg); color: var(--ink);
+  font: 14px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+a { color: inherit; text-decoration: none; }
+header.top { display: flex; flex-wrap: wrap; gap: 10px 20px; align-items: center;
+  padding: 14px clamp(14px, 4vw, 40px); border-bottom: 1px solid var(--line);
+  background: var(--card); }
+.brand { font-weight: 650; font-size: 16px; letter-spacing: -.01em; display: flex; gap: 8px;
+  align-items: center; }
+.brand svg { display: block; color: var(--accent); }
+.soft { color: var(--soft); }
+form.search { margin-left: auto; display: flex; gap: 6px; flex: 0 1 340px; }
+input[type=search] { flex: 1; min-width: 0; font: inherit; color: inherit; padding: 7px 12px;
+  border: 1px solid var(--line); border-radius: 8px; background: var(--bg); }
+input[type=search]:focus-visible, a:focus-visible { outline: 2px solid var(--accent);
+  outline-offset: 1px; }
+main { padding: 18px clamp(14px, 4vw, 40px) 60px; max-width: 1280px; margin: 0 auto; }
+.rows { list-style: none; margin: 0; padding: 0; border: 1px solid var(--line);
+  border-radius: 12px; overflow: hidden; background: var(--card); }
+.rows li + li { border-top: 1px solid var(--line); }
+.rows a { display: grid; gap: 2px 18px; padding: 12px 16px; align-items: baseline;
+  grid-template-columns: minmax(0, 1fr) 90px 70px 90px 150px; }
+.rows a:hover { background: var(--hover); }
+.page { font-weight: 550; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.who { grid-column: 1 / -1; font-size: 12.5px; color: var(--soft); overflow: hidden;
+  text-overflow: ellipsis; white-space: nowrap; }
+.num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.tag { display: inline-block; font-size: 11px; padding: 0 7px; border-radius: 99px;
+  border: 1px solid var(--line); color: var(--soft); margin-left: 6px; }
+.tag.warn { color: var(--warn); border-color: currentColor; }
+.more { display: inline-block; margin-top: 16px; padding: 8px 14px; border-radius: 8px;
+  border: 1px solid var(--line); background: var(--card); }
+.empty { text-align: center; padding: 70px 20px; border: 1px dashed var(--line);
+  border-radius: 12px; }
+.empty code { background: var(--hover); padding: 3px 8px; border-radius: 6px; }
+@media (max-width: 720px) {
+  .rows a { grid-template-columns: minmax(0, 1fr) auto; }
+  .rows .clicks, .rows .events { display: none; }
+  .rows .when { grid-column: 1; text-align: left; color: var(--soft); font-size: 12.5px; }
+  form.search { flex-basis: 100%; margin-left: 0; }
+}
+"""
+
+_PLAYER_STYLE: Final = """
+html, body { height: 100%; }
+body { display: flex; flex-direction: column; }
+replayport-player { flex: 1; min-height: 0; }
+.facts { margin: 0; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+header.top { padding-block: 10px; flex-wrap: nowrap; }
+.back { padding: 4px 10px; border: 1px solid var(--line); border-radius: 8px; white-space: nowrap; }
+@media (max-width: 720px) { .brand span { display: none; } }
+"""
+
+_LOGO: Final = (
+    '<svg width="20" height="20" viewBox="0 0 20 20" fill="none" aria-hidden="true">'
+    '<path d="M3 10a7 7 0 1 0 2.4-5.3" stroke="currentColor" stroke-width="2" '
+    'stroke-linecap="round"/><path d="M5.6 1.5v3.4H9" stroke="currentColor" stroke-width="2" '
+    'stroke-linecap="round" stroke-linejoin="round"/><path d="M8.4 7.2v5.6l4.6-2.8z" '
+    'fill="currentColor"/></svg>'
+)
+
+
+def list_page(
+    rows: Sequence[RecordingRow], *, total: int, query: str, next_after: str | None
+) -> str:
+    """
+    Make the list of recordings.
+
+    Args:
+        rows: One page of them, newest first.
+        total: How many the archive holds.
+        query: What was searched for in addresses; empty for everything.
+        next_after: Cursor of the next page; None on the last.
+    """
+    if rows:
+        body = f'<ul class="rows">{"".join(_row(r) for r in rows)}</ul>'
+        if next_after is not None:
+            more = urlencode({"q": query, "after": next_after})
+            body += f'<a class="more" href="/?{escape(more)}">Older recordings</a>'
+    elif query:
+        body = (
+            '<div class="empty"><p>No recording visited an address containing '
+            f'<b>{escape(query)}</b>.</p><p><a class="more" href="/">Show all</a></p></div>'
+        )
+    else:
+        body = (
+            '<div class="empty"><h2>No recordings yet</h2><p class="soft">Bring some in:</p>'
+            "<p><code>replayport pull posthog --host us --project 1</code></p>"
+            "<p><code>replayport import recording.json</code></p></div>"
+        )
+    return _page(
+        "Recordings",
+        f"""<header class="top"><a class="brand" href="/">{_LOGO}<span>replayport</span></a>
+<span class="soft">{total:,} recording{"" if total == 1 else "s"}</span>
+<form class="search" role="search"><input type="search" name="q" value="{escape(query)}"
+ placeholder="Search visited addresses" aria-label="Search visited addresses"></form></header>
+<main>{body}</main>""",
+        _STYLE,
+    )
+
+
+def player_page(manifest: Manifest) -> str:
+    """Make the page that plays one recording."""
+    source = (
+        f"/files/{quote(manifest.project, safe='')}/{quote(manifest.id, safe='')}/events.parquet"
+    )
+    facts = " · ".join(
+        (
+            _when(manifest.start_ms),
+            _duration(manifest.duration_ms),
+            f"{manifest.events:,} events",
+            *([] if manifest.complete else ["incomplete"]),
+        )
+    )
+    return _page(
+        manifest.first_url or manifest.id,
+        f"""<header class="top"><a class="brand" href="/" aria-label="All recordings">{_LOGO}
+<span>replayport</span></a><a class="back" href="/">← All</a>
+<p class="facts"><b>{escape(manifest.first_url or manifest.id)}</b>
+ <span class="soft">{escape(facts)}</span></p></header>
+<replayport-player src="{escape(source)}" autoplay></replayport-player>
+<noscript><main>This page plays a recording and needs JavaScript.</main></noscript>
+<script src="/static/player.js"></script>""",
+        _STYLE + _PLAYER_STYLE,
+    )
+
+
+def _page(title: str, body: str, style: str) -> str:
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)} – replayport</title>
+<link rel="icon" href="data:,">
+<style>{style}</style></head>
+<body>{body}</body></html>"""
+
+
+def _row(row: RecordingRow) -> str:
+    href = f"/recordings/{quote(row.project, safe='')}/{quote(row.id, safe='')}"
+    tags = ""
+    if row.windows > 1:
+        tags += f'<span class="tag">{row.windows} tabs</span>'
+    if row.snapshot_source == "mobile":
+        tags += '<span class="tag">mobile</span>'
+    if row.errors:
+        tags += f'<span class="tag warn">{row.errors} errors</span>'
+    if not row.complete:
+        tags += '<span class="tag warn">incomplete</span>'
+    who = " · ".join(filter(None, (row.distinct_id, row.project, row.id)))
+    return f"""<li><a href="{escape(href)}">
+<span class="page">{escape(row.first_url or "(no page address)")}{tags}</span>
+<span class="num clicks">{row.clicks} clicks</span>
+<span class="num">{_duration(row.duration_ms)}</span>
+<span class="num soft events">{row.events:,} events</span>
+<span class="num when soft">{_when(row.start_ms)}</span>
+<span class="who">{escape(who)}</span></a></li>"""
+
+
+def _when(timestamp_ms: int) -> str:
+    try:
+        at = datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return str(timestamp_ms)
+    return f"{at:%d %b %Y %H:%M} UTC"
+
+
+def _duration(ms: int) -> str:
+    minutes, seconds = divmod(round(ms / 1000), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,180 @@
+"""
+Settings: one name each, one table, and where each value came from.
+
+The same name everywhere: option ``--seal-idle-s``, variable ``REPLAYPORT_SEAL_IDLE_S``,
+line ``seal_idle_s = 5`` in ``replayport.toml``. Precedence: option, environment, file
+(``$REPLAYPORT_CONFIG``, else ``./replayport.toml``), default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from replayport.errors import SettingsError
+from replayport.limits import MAX_RECORDING_BYTES
+
+CONFIG_FILE: Final = "replayport.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of the table."""
+
+    name: str
+    type: type[str] | type[int] | type[float] | type[bool]
+    default: Any
+    unit: str
+    """Empty for names, URLs and switches."""
+    help: str
+    secret: bool = False
+    """Never printed."""
+
+    @property
+    def env(self) -> str:
+        """Its environment variable."""
+        return _OWN_ENV.get(self.name, f"REPLAYPORT_{self.name.upper()}")
+
+    @property
+    def option(self) -> str:
+        """Its command-line option."""
+        return "--" + self.name.replace("_", "-")
+
+
+_OWN_ENV: Final = {"posthog_api_key": "POSTHOG_API_KEY"}
+"""Names that are older than replayport."""
+
+SETTINGS: Final[dict[str, Setting]] = {
+    s.name: s
+    for s in (
+        Setting("archive", str, "./replays", "", "Where recordings live: a folder or a store URL."),
+        Setting(
+            "catalog_url",
+            str,
+            "",
+            "",
+            "Index over the archive; empty means SQLite in a local archive, else in the cache "
+            "folder. postgresql:// for PostgreSQL.",
+        ),
+        Setting(
+            "max_recording_bytes",
+            int,
+            MAX_RECORDING_BYTES,
+            "bytes",
+            "Largest decoded recording; a larger one is rejected as too_large.",
+        ),
+        Setting("posthog_api_key", str, "", "", "Personal API key (phx_…).", secret=True),
+        Setting(
+            "posthog_plan",
+            str,
+            "free",
+            "",
+            "PostHog plan whose rate limits apply: free, paid, enterprise.",
+        ),
+        Setting("http_timeout_s", float, 60.0, "seconds", "Longest silence of a source."),
+        Setting(
+            "max_wait_s",
+            float,
+            3900.0,
+            "seconds",
+            "Longest wait for a source's rate limit before the run stops (resumable).",
+        ),
+        Setting("host", str, "127.0.0.1", "", "Address `serve` listens on."),
+        Setting("port", int, 8470, "", "Port `serve` listens on; 0 picks a free one."),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A setting's value and where it came from."""
+
+    setting: Setting
+    value: Any
+    origin: str
+    """``option``, ``environment variable …``, ``file …``, or ``default``."""
+
+
+class Settings:
+    """All settings resolved; ``settings["name"]`` gives a value."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self.values = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name].value
+
+
+def load_settings(
+    options: Mapping[str, Any] | None = None,
+    *,
+    env: Mapping[str, str] = os.environ,
+    folder: Path = Path(),
+) -> Settings:
+    """
+    Resolve every setting.
+
+    Args:
+        options: Values given on the command line; None stands for not given.
+        env: The environment.
+        folder: Where ``replayport.toml`` is looked for.
+
+    Raises:
+        SettingsError: A value that does not fit, or an unknown name in the file.
+    """
+    path = Path(env["REPLAYPORT_CONFIG"]) if env.get("REPLAYPORT_CONFIG") else folder / CONFIG_FILE
+    from_file: dict[str, Any] = {}
+    if path.is_file():
+        try:
+            from_file = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+            raise SettingsError(f"{path} does not parse as TOML: {e}") from e
+        for name, value in from_file.items():
+            if name not in SETTINGS and not isinstance(value, dict):
+                raise SettingsError(
+                    f"{path} sets {name!r}, which is not a setting. {_near(name)}"
+                    "See: replayport settings"
+                )
+    values = {}
+    for name, setting in SETTINGS.items():
+        option = (options or {}).get(name)
+        if option is not None:
+            values[name] = Value(setting, _fit(setting, option, "option"), "option")
+        elif env.get(setting.env):
+            origin = f"environment variable {setting.env}"
+            values[name] = Value(setting, _fit(setting, env[setting.env], origin), origin)
+        elif name in from_file:
+            origin = f"file {path}"
+            values[name] = Value(setting, _fit(setting, from_file[name], origin), origin)
+        else:
+            values[name] = Value(setting, setting.default, "default")
+    return Settings(values)
+
+
+def _fit(setting: Setting, value: Any, origin: str) -> Any:
+    try:
+        if setting.type is bool:
+            if isinstance(value, bool):
+                return value
+            words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+            return words[str(value).lower()]
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError("neither text nor number")
+        return setting.type(value)
+    except (ValueError, KeyError) as e:
+        shown = "a secret" if setting.secret else repr(value)
+        raise SettingsError(
+            f"{setting.name} cannot be {shown}: it is a {setting.type.__name__}"
+            f"{f' in {setting.unit}' if setting.unit else ''} (from {origin})"
+        ) from e
+
+
+def _near(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, SETTINGS, n=1)
+    return f"Did you mean {near[0]!r}? " if near else ""

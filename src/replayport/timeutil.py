@@ -1,0 +1,47 @@
+"""Times people write, as epoch milliseconds."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+_AGO: Final = re.compile(r"(\d+)\s*([smhdw])")
+_UNIT_MS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+
+def parse_time_ms(
+    text: str | None, *, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+) -> int | None:
+    """
+    Read a moment.
+
+    Args:
+        text: ``2026-11-01``, an ISO 8601 time (UTC when it names no zone), ``7d`` or
+            ``36h`` ago, or epoch milliseconds.
+        now_ms: The clock, for times ago.
+
+    Returns:
+        Epoch milliseconds; None for None.
+
+    Raises:
+        ValueError: None of these.
+    """
+    if text is None:
+        return None
+    text = text.strip()
+    if ago := _AGO.fullmatch(text):
+        return now_ms() - int(ago[1]) * _UNIT_MS[ago[2]]
+    if re.fullmatch(r"\d{11,14}", text):
+        return int(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a time. Write 2026-11-01, 2026-11-01T12:30:00Z, 7d or 36h"
+        ) from None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return int(at.timestamp() * 1000)

@@ -1,0 +1,584 @@
+/**
+ * `<replayport-player>`: the player as a web component.
+ *
+ * ```html
+ * <replayport-player src="events.parquet" autoplay skip-inactivity></replayport-player>
+ * ```
+ *
+ * Attributes
+ *   src              URL of an events.parquet; read by HTTP range
+ *   inline           id of a `<script type="application/octet-stream">` with the same in base64
+ *   autoplay         play as soon as the first picture is there
+ *   start-ms         where to start, ms since the start of the recording
+ *   speed            0.5 to 8
+ *   skip-inactivity  fast-forward through idle time
+ *   theme            "light" or "dark"; the visitor's preference without it
+ *
+ * Events (CustomEvent, bubbling, composed; `detail` in brackets)
+ *   ready [durationMs, startMs, events]   firstframe   timeupdate [currentMs]   play   pause
+ *   ended   finding [code, count]   windowchange [windowId, following]   error [code, message]
+ */
+
+import { openArchiveBytes, openArchiveUrl } from "./driver/archive";
+import type { Driver } from "./driver/driver";
+import { openEvents, type InputEvent } from "./driver/events";
+import { DamagedRecordingError, NoFullSnapshotError, type PlayerError } from "./errors";
+import { inlineBytes } from "./parser/inline";
+import { Session, SPEEDS } from "./session";
+import { Stage } from "./stage";
+import { urlAt } from "./timeline";
+import type { State } from "./transition";
+import { findingText, formatTime, shortUrl } from "./ui/format";
+import { commandOf, type Command } from "./ui/keys";
+import css from "./ui/player.css?inline";
+import { Seekbar } from "./ui/seekbar";
+import { windowButtons } from "./ui/tabs";
+import { ICONS, TEMPLATE } from "./ui/template";
+
+/** `timeupdate` and the clock's text change about this often; the bar moves with every picture. */
+const UPDATE_EVERY_MS = 200;
+/** Waiting shorter than this is not shown. */
+const PATIENCE_MS = 350;
+
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(css);
+
+export class ReplayportPlayer extends HTMLElement {
+  static readonly observedAttributes = ["src", "inline", "speed", "skip-inactivity"];
+
+  readonly #root = this.attachShadow({ mode: "open" });
+  readonly #findings = new Map<string, number>();
+  #stage: Stage | null = null;
+  #session: Session | null = null;
+  #seekbar: Seekbar | null = null;
+  #events: readonly InputEvent[] | null = null;
+  #frameRequest = 0;
+  #updatedAtMs = 0;
+  #patience = 0;
+  #resumeAfterDrag = false;
+  #resumeWhenVisible = false;
+
+  constructor() {
+    super();
+    this.#root.adoptedStyleSheets = [sheet];
+  }
+
+  /** rrweb events to play instead of a file. */
+  get events(): readonly InputEvent[] | null {
+    return this.#events;
+  }
+
+  set events(events: readonly InputEvent[] | null) {
+    this.#events = events;
+    this.#load();
+  }
+
+  /** Position in ms since the start of the recording. */
+  get currentMs(): number {
+    return this.#session?.positionMs(performance.now()) ?? 0;
+  }
+
+  get durationMs(): number {
+    return this.#session?.durationMs ?? 0;
+  }
+
+  get paused(): boolean {
+    return this.#session?.state.wantsPlay !== true;
+  }
+
+  /** Id of the window shown; null before the first picture. */
+  get windowId(): string | null {
+    return this.#session?.shownWindow ?? null;
+  }
+
+  /** Counts of what could not be shown, by code. */
+  get findings(): ReadonlyMap<string, number> {
+    return this.#findings;
+  }
+
+  play(): void {
+    this.#session?.play();
+  }
+
+  pause(): void {
+    this.#session?.pause();
+  }
+
+  /** Go to a moment, ms since the start of the recording. */
+  seek(targetMs: number): void {
+    this.#session?.seek(targetMs);
+  }
+
+  setSpeed(speed: number): void {
+    this.#session?.setSpeed(speed);
+    this.#showSettings();
+  }
+
+  /** Show one window; null follows the one in use. */
+  showWindow(windowId: string | null): void {
+    this.#session?.chooseWindow(windowId);
+  }
+
+  connectedCallback(): void {
+    document.addEventListener("visibilitychange", this.#onVisibility);
+    this.#load();
+  }
+
+  disconnectedCallback(): void {
+    document.removeEventListener("visibilitychange", this.#onVisibility);
+    this.#unload();
+  }
+
+  attributeChangedCallback(name: string, before: string | null, value: string | null): void {
+    if (!this.isConnected || before === value) {
+      return;
+    }
+    if (name === "src" || name === "inline") {
+      this.#load();
+    } else {
+      this.#applySettings();
+    }
+  }
+
+  #load(): void {
+    if (!this.isConnected) {
+      return;
+    }
+    this.#unload();
+    this.#render();
+    const load = this.#loader();
+    if (load === null) {
+      this.#showMessage("Nothing to play", "No recording was given to this player.");
+      return;
+    }
+    this.#showBusy("Loading");
+    this.#applySettings();
+    void this.#session?.open(load, {
+      autoplay: this.hasAttribute("autoplay"),
+      startMs: Math.max(0, Number(this.getAttribute("start-ms")) || 0),
+    });
+    this.#frameRequest = requestAnimationFrame(this.#onFrame);
+  }
+
+  #unload(): void {
+    cancelAnimationFrame(this.#frameRequest);
+    clearTimeout(this.#patience);
+    this.#session?.close();
+    this.#stage?.destroy();
+    this.#seekbar?.destroy();
+    this.#session = null;
+    this.#stage = null;
+    this.#seekbar = null;
+    this.#findings.clear();
+    this.#root.replaceChildren();
+  }
+
+  /** What to open; null when nothing was given. */
+  #loader(): (() => Promise<Driver>) | null {
+    const events = this.#events;
+    const src = this.getAttribute("src");
+    const inline = this.getAttribute("inline");
+    if (events !== null) {
+      return () => Promise.resolve(openEvents(events));
+    }
+    if (src !== null) {
+      return () =>
+        openArchiveUrl(src, (loaded, total) => {
+          this.#showProgress(total === null ? null : loaded / total);
+        });
+    }
+    if (inline !== null) {
+      return () => openArchiveBytes(inlineBytes(this.ownerDocument, inline));
+    }
+    return null;
+  }
+
+  #render(): void {
+    const template = document.createElement("template");
+    template.innerHTML = TEMPLATE;
+    this.#root.append(template.content);
+    this.#stage = new Stage(this.#part(".stage"), {
+      onSize: () => undefined,
+      onFinding: (code, count) => {
+        this.#onFinding(code, count);
+      },
+    });
+    this.#session = new Session(this.#stage, {
+      onState: (state, before) => {
+        this.#onState(state, before);
+      },
+      onOpened: () => {
+        this.#onOpened();
+      },
+      onFirstFrame: () => {
+        this.#emit("firstframe", {});
+      },
+      onTimeline: () => {
+        this.#showTimeline();
+      },
+      onWindow: () => {
+        this.#showWindows();
+        this.#emit("windowchange", {
+          windowId: this.#session?.shownWindow ?? null,
+          following: this.#session?.chosenWindow === null,
+        });
+      },
+      onFinding: (code, count) => {
+        this.#onFinding(code, count);
+      },
+      onFailed: (error) => {
+        this.#onFailed(error);
+      },
+    });
+    this.#seekbar = new Seekbar(this.#part(".seek"), {
+      onSeek: (targetMs, isFinal) => {
+        this.#onDrag(targetMs, isFinal);
+      },
+    });
+    this.#wire();
+  }
+
+  #wire(): void {
+    const on = (selector: string, handler: () => void): void => {
+      this.#part(selector).addEventListener("click", handler);
+    };
+    on(".toggle", () => {
+      this.#run({ do: "toggle" });
+    });
+    this.#part(".stage").addEventListener("click", (event) => {
+      if (!(event.target as Element).closest(".message:not(.quiet)")) {
+        this.#run({ do: "toggle" });
+      }
+    });
+    on(".skip", () => {
+      this.#run({ do: "skip" });
+    });
+    on(".help", () => {
+      this.#run({ do: "help" });
+    });
+    on(".notice", () => {
+      this.#run({ do: "help" });
+    });
+    on(".full", () => {
+      this.#run({ do: "fullscreen" });
+    });
+    const select = this.#part<HTMLSelectElement>(".speed select");
+    select.addEventListener("change", () => {
+      this.setSpeed(Number(select.value));
+    });
+    this.#part(".player").addEventListener("keydown", (event) => {
+      this.#onKey(event);
+    });
+  }
+
+  #applySettings(): void {
+    const speed = Number(this.getAttribute("speed"));
+    this.#session?.setSpeed(speed > 0 ? speed : 1);
+    this.#session?.setSkipsIdle(this.hasAttribute("skip-inactivity"));
+    this.#showSettings();
+  }
+
+  #showSettings(): void {
+    const session = this.#session;
+    if (session === null) {
+      return;
+    }
+    const select = this.#part<HTMLSelectElement>(".speed select");
+    if (!SPEEDS.includes(session.speed) && select.querySelector(".own") === null) {
+      const own = document.createElement("option");
+      own.className = "own";
+      select.append(own);
+    }
+    const own = select.querySelector<HTMLOptionElement>(".own");
+    if (own !== null && !SPEEDS.includes(session.speed)) {
+      own.value = String(session.speed);
+      own.textContent = `${session.speed}×`;
+    }
+    select.value = String(session.speed);
+    this.#part(".skip").setAttribute("aria-pressed", String(session.skipsIdle));
+  }
+
+  #onOpened(): void {
+    const session = this.#session;
+    if (session === null) {
+      return;
+    }
+    this.#seekbar?.setRange(session.startMs, session.durationMs);
+    this.#part(".total").textContent = formatTime(session.durationMs);
+    this.#emit("ready", {
+      durationMs: session.durationMs,
+      startMs: session.startMs,
+      events: session.eventCount,
+    });
+  }
+
+  #onState(state: State, before: State): void {
+    const button = this.#part(".toggle");
+    const isOver = state.name === "ended";
+    button.innerHTML = isOver ? ICONS.replay : state.wantsPlay ? ICONS.pause : ICONS.play;
+    button.setAttribute("aria-label", isOver ? "Play again" : state.wantsPlay ? "Pause" : "Play");
+    const isFresh = state.name === "paused" && this.currentMs === 0;
+    this.#part(".big").hidden = !isFresh;
+    this.#part(".skipping").hidden = true;
+    clearTimeout(this.#patience);
+    if (state.name === "playing" || state.name === "paused" || isOver) {
+      this.#part(".message").hidden = true;
+    } else if (
+      state.name === "buffering" ||
+      (state.name === "seeking" && before.name !== "opening")
+    ) {
+      this.#patience = window.setTimeout(() => {
+        this.#showBusy("");
+      }, PATIENCE_MS);
+    }
+    if (state.name === "playing" && before.name !== "playing" && !before.name.startsWith("buff")) {
+      this.#emit("play", {});
+    } else if (before.wantsPlay && !state.wantsPlay && state.name !== "ended") {
+      this.#emit("pause", {});
+    } else if (state.name === "ended") {
+      this.#emit("ended", {});
+    }
+    this.#showPosition(performance.now());
+  }
+
+  readonly #onFrame = (nowMs: number): void => {
+    this.#frameRequest = requestAnimationFrame(this.#onFrame);
+    const session = this.#session;
+    if (session?.state.name !== "playing") {
+      return;
+    }
+    session.tick(nowMs);
+    const isSkipping = session.pace > session.speed;
+    const skipping = this.#part(".skipping");
+    skipping.hidden = !isSkipping;
+    if (isSkipping) {
+      this.#part(".skipping b").textContent = `${Math.round(session.pace)}×`;
+    }
+    this.#showPosition(nowMs);
+    if (nowMs - this.#updatedAtMs > UPDATE_EVERY_MS) {
+      this.#updatedAtMs = nowMs;
+      this.#emit("timeupdate", { currentMs: this.currentMs });
+    }
+  };
+
+  #showPosition(nowMs: number): void {
+    const session = this.#session;
+    if (session === null) {
+      return;
+    }
+    const atMs = session.positionMs(nowMs);
+    this.#seekbar?.setPosition(atMs, session.fedMs());
+    const time = this.#part(".time b");
+    const text = formatTime(atMs);
+    if (time.textContent !== text) {
+      time.textContent = text;
+    }
+    const shown = session.timeline.windows.find(
+      (window) => window.windowId === session.shownWindow,
+    );
+    const url = urlAt(shown, session.startMs + atMs) ?? "";
+    const address = this.#part(".address");
+    if (address.title !== url) {
+      address.title = url;
+      this.#part(".url").textContent = shortUrl(url);
+    }
+  }
+
+  #showTimeline(): void {
+    const session = this.#session;
+    if (session !== null) {
+      this.#seekbar?.setMarkers(session.markersUnordered, session.timeline.idle);
+      this.#showWindows();
+      this.#showPosition(performance.now());
+    }
+  }
+
+  #showWindows(): void {
+    const session = this.#session;
+    const windows = session?.timeline.windows ?? [];
+    const tabs = this.#part(".tabs");
+    tabs.hidden = windows.length < 2;
+    if (session === null || windows.length < 2) {
+      return;
+    }
+    tabs.replaceChildren(
+      ...windowButtons(windows, session.shownWindow, session.chosenWindow, (windowId) => {
+        session.chooseWindow(windowId);
+      }),
+    );
+  }
+
+  #onFinding(code: string, count: number): void {
+    const total = (this.#findings.get(code) ?? 0) + count;
+    this.#findings.set(code, total);
+    const texts = [...this.#findings].map(([name, sum]) => findingText(name, sum));
+    const problems = texts.filter((text) => text.isProblem);
+    const notice = this.#part(".notice");
+    notice.hidden = problems.length === 0;
+    const label = problems.map((problem) => problem.text).join(", ");
+    notice.title = label;
+    notice.setAttribute("aria-label", label);
+    this.#part(".notice span").textContent = String(
+      [...this.#findings].reduce(
+        (sum, [name, n]) => (findingText(name, n).isProblem ? sum + n : sum),
+        0,
+      ),
+    );
+    const panel = this.#part(".findings");
+    panel.hidden = false;
+    this.#part(".findings ul").replaceChildren(
+      ...texts.map((text) => {
+        const item = document.createElement("li");
+        item.textContent = text.text;
+        return item;
+      }),
+    );
+    this.#emit("finding", { code, count });
+  }
+
+  #onFailed(error: PlayerError): void {
+    clearTimeout(this.#patience);
+    this.#showMessage(
+      error instanceof NoFullSnapshotError
+        ? "Nothing can be drawn"
+        : error.code === "empty"
+          ? "Empty recording"
+          : error instanceof DamagedRecordingError
+            ? "This recording is damaged"
+            : "The recording could not be played",
+      error.message,
+    );
+    this.#emit("error", { code: error.code, message: error.message });
+  }
+
+  #onDrag(targetMs: number, isFinal: boolean): void {
+    const session = this.#session;
+    if (session === null) {
+      return;
+    }
+    if (session.state.wantsPlay && !isFinal) {
+      this.#resumeAfterDrag = true;
+      session.pause();
+    }
+    session.seek(targetMs);
+    if (isFinal && this.#resumeAfterDrag) {
+      this.#resumeAfterDrag = false;
+      session.play();
+    }
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const target = event.composedPath()[0];
+    const isButton = target instanceof HTMLElement && target.matches("button, select");
+    if (event.ctrlKey || event.metaKey || event.altKey || this.#panel().open) {
+      return;
+    }
+    // A focused button keeps its own space key, a focused list its arrows.
+    if (isButton && (event.key === " " || target.matches("select"))) {
+      return;
+    }
+    const command = commandOf(event.key, event.shiftKey);
+    if (command !== null) {
+      event.preventDefault();
+      this.#run(command);
+    }
+  }
+
+  #run(command: Command): void {
+    const session = this.#session;
+    if (session === null) {
+      return;
+    }
+    switch (command.do) {
+      case "toggle":
+        if (session.state.wantsPlay) {
+          session.pause();
+        } else {
+          session.play();
+        }
+        return;
+      case "step":
+        session.pause();
+        session.seek(this.currentMs + command.byMs);
+        return;
+      case "move":
+        session.seek(this.currentMs + command.byMs);
+        return;
+      case "start":
+        session.seek(0);
+        return;
+      case "end":
+        session.seek(session.durationMs);
+        return;
+      case "speed": {
+        const at = SPEEDS.findIndex((speed) => speed >= session.speed);
+        const next = SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, at + command.by))];
+        this.setSpeed(next ?? 1);
+        return;
+      }
+      case "skip":
+        session.setSkipsIdle(!session.skipsIdle);
+        this.#showSettings();
+        return;
+      case "fullscreen":
+        void (document.fullscreenElement === this
+          ? document.exitFullscreen()
+          : this.requestFullscreen().catch(() => undefined));
+        return;
+      case "help":
+        this.#panel().showModal();
+    }
+  }
+
+  readonly #onVisibility = (): void => {
+    const session = this.#session;
+    if (session === null) {
+      return;
+    }
+    // A hidden tab paints nothing: going on would skip what nobody saw.
+    if (document.hidden && session.state.wantsPlay) {
+      this.#resumeWhenVisible = true;
+      session.pause();
+    } else if (!document.hidden && this.#resumeWhenVisible) {
+      this.#resumeWhenVisible = false;
+      session.play();
+    }
+  };
+
+  #showBusy(title: string): void {
+    this.#showMessage(title, "");
+    const message = this.#part(".message");
+    message.classList.add("busy");
+    message.classList.toggle("quiet", title === "");
+  }
+
+  #showProgress(done: number | null): void {
+    const message = this.#part(".message");
+    message.classList.toggle("counted", done !== null);
+    message.style.setProperty("--done", String(done ?? 0));
+  }
+
+  #showMessage(title: string, text: string): void {
+    const message = this.#part(".message");
+    message.className = "message";
+    message.hidden = false;
+    this.#part(".message strong").textContent = title;
+    this.#part(".message p").textContent = text;
+  }
+
+  #panel(): HTMLDialogElement {
+    return this.#part<HTMLDialogElement>(".panel");
+  }
+
+  #part<T extends HTMLElement = HTMLElement>(selector: string): T {
+    const part = this.#root.querySelector<T>(selector);
+    if (part === null) {
+      throw new TypeError(`the player's template has no ${selector}`);
+    }
+    return part;
+  }
+
+  #emit(name: string, detail: Readonly<Record<string, unknown>>): void {
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  }
+}

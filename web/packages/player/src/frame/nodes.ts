@@ -1,0 +1,447 @@
+/**
+ * Makes serialised nodes and their attributes harmless.
+ *
+ * Each node is rebuilt from the fields rrweb reads. An element that may not be is
+ * replaced by an empty `<template>` of the same id, because siblings name it in `nextId`.
+ */
+
+import { NodeType } from "@replayport/types";
+
+import { cleanCss } from "./css";
+import { boolean, finite, isObject, objects, present, string, type Json } from "./json";
+
+/** Replaced by an empty element, children and all. */
+const FORBIDDEN_TAGS: ReadonlySet<string> = new Set([
+  "applet",
+  "base",
+  "embed",
+  "fencedframe",
+  "frame",
+  "frameset",
+  "noscript",
+  "object",
+  "param",
+  "portal",
+  "script",
+]);
+
+/** SVG elements that can write an attribute of another element over time. */
+const SVG_ANIMATIONS: ReadonlySet<string> = new Set([
+  "animate",
+  "animatemotion",
+  "animatetransform",
+  "discard",
+  "set",
+]);
+
+/** Never kept, whatever the element and the value. */
+const FORBIDDEN_ATTRIBUTES: ReadonlySet<string> = new Set([
+  "action",
+  "allow",
+  "archive",
+  "attributionsrc",
+  "autofocus",
+  "classid",
+  "code",
+  "codebase",
+  "content",
+  "credentialless",
+  "csp",
+  "data",
+  "formaction",
+  "http-equiv",
+  "imagesrcset",
+  "integrity",
+  "is",
+  "manifest",
+  "nonce",
+  "ping",
+  "popovertarget",
+  "profile",
+  "rr_src",
+  "sandbox",
+  "shadowrootmode",
+  "srcdoc",
+]);
+
+/** Of those, the ones that would run something; ordinary pages have the others too. */
+const ACTIVE_ATTRIBUTE = /^(?:srcdoc|http-equiv|autofocus)$|^(?:[\w-]+:)?_?on/;
+
+/** Attributes whose address the browser fetches by itself. */
+const RESOURCE_ATTRIBUTES: ReadonlySet<string> = new Set([
+  "background",
+  "dynsrc",
+  "lowsrc",
+  "poster",
+  "rr_dataurl",
+  "src",
+  "srcset",
+]);
+
+/** Attributes that name an address somebody could follow. */
+const LINK_ATTRIBUTES: ReadonlySet<string> = new Set(["cite", "href", "longdesc", "xlink:href"]);
+
+const SELF_CONTAINED_MEDIA = /^data:(?:image|video|audio|font)\//i;
+const SCRIPT_SCHEME = /^(?:javascript|vbscript|livescript|mocha|data|blob|filesystem|file):/i;
+const ATTRIBUTE_NAME = /^[A-Za-z_:@][^\s"'<>/=]*$/;
+const TAG_NAME = /^[A-Za-z][^\s"'<>/=]*$/;
+const PROTOTYPE_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
+
+/** Elements besides custom ones that may host a shadow tree (DOM standard, "attach a shadow"). */
+const SHADOW_HOSTS: ReadonlySet<string> = new Set(
+  "article aside blockquote body div footer h1 h2 h3 h4 h5 h6 header main nav p section span".split(
+    " ",
+  ),
+);
+const CUSTOM_ELEMENT = /^[a-z][\w.]*-[\w.-]*$/;
+const RESERVED_ELEMENT = /^(?:annotation-xml|color-profile|font-face.*|missing-glyph)$/;
+
+/** Deeper than any page a browser's parser would build (it stops at 512). */
+const MAX_DEPTH = 1000;
+
+/** A grey pixel where an image was that the recording does not carry. */
+const MISSING_IMAGE =
+  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1' " +
+  "preserveAspectRatio='none'%3E%3Cpath fill='%238883' d='M0 0h1v1H0z'/%3E%3C/svg%3E";
+
+export const FindingCode = {
+  /** Scripts, handlers, script addresses, plug-ins: taken out. */
+  ActiveContent: "active_content_removed",
+  /** Images, fonts, stylesheets that the recording only names: not fetched. */
+  External: "external_not_fetched",
+  /** Events of a shape rrweb could not apply. */
+  Malformed: "event_malformed",
+  /** Subtrees deeper than `MAX_DEPTH`: cut. */
+  TooDeep: "tree_too_deep",
+} as const;
+
+export type Report = (code: string, count?: number) => void;
+
+/** What is remembered of an element, because later events name it by id only. */
+interface Known {
+  readonly tag: string;
+  readonly isSvg: boolean;
+}
+
+/** Sanitises the nodes of one window, in playing order. */
+export class NodeSanitiser {
+  readonly #report: Report;
+  readonly #elements = new Map<number, Known>();
+  /** Video and audio elements that carry what they play. */
+  readonly #media = new Set<number>();
+  /** Text nodes whose text is a stylesheet. */
+  readonly #cssTexts = new Set<number>();
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  /** Forget the page before; a full snapshot begins a new one. */
+  reset(): void {
+    this.#elements.clear();
+    this.#cssTexts.clear();
+    this.#media.clear();
+  }
+
+  isMedia(id: number): boolean {
+    return this.#media.has(id);
+  }
+
+  /** Give the new text of a node, cleaned when it is a stylesheet. */
+  text(id: number, value: string): string {
+    return this.#cssTexts.has(id) ? this.css(value) : value;
+  }
+
+  /** Give changed attributes; of an unknown element only what no element could misuse. */
+  attributesOf(id: number, attributes: Json): Json {
+    return this.#attributes(this.#elements.get(id) ?? { tag: "", isSvg: false }, attributes);
+  }
+
+  /**
+   * Rebuild a serialised tree without recursion, so that no depth can overflow a stack.
+   *
+   * Returns null when the root is not a node.
+   */
+  tree(root: Json, parentId: number | null): Json | null {
+    const parent = parentId === null ? undefined : this.#elements.get(parentId);
+    const clean = this.#node(root, parent?.tag === "style");
+    if (clean === null) {
+      return null;
+    }
+    const work: { from: Json; to: Json; depth: number }[] = [{ from: root, to: clean, depth: 0 }];
+    for (let item = work.pop(); item !== undefined; item = work.pop()) {
+      const { from, to, depth } = item;
+      const children = to["childNodes"];
+      if (!Array.isArray(children) || to["tagName"] === "template") {
+        continue;
+      }
+      if (depth >= MAX_DEPTH) {
+        this.#report(FindingCode.TooDeep);
+        continue;
+      }
+      const inStyle = to["tagName"] === "style";
+      for (const child of objects(from["childNodes"])) {
+        const cleanChild = this.#node(child, inStyle);
+        if (cleanChild === null) {
+          this.#report(FindingCode.Malformed);
+          continue;
+        }
+        children.push(cleanChild);
+        work.push({ from: child, to: cleanChild, depth: depth + 1 });
+      }
+    }
+    return clean;
+  }
+
+  /** Rebuild one node, children left empty; null when it is none. */
+  #node(node: Json, inStyle: boolean): Json | null {
+    const id = finite(node["id"]);
+    if (id === null) {
+      return null;
+    }
+    const common = {
+      id,
+      ...present(node, ["rootId"], finite),
+      ...present(node, ["isShadowHost", "isShadow"], boolean),
+    };
+    switch (node["type"]) {
+      case NodeType.Document:
+        return {
+          type: NodeType.Document,
+          ...common,
+          ...present(node, ["compatMode"], string),
+          childNodes: [],
+        };
+      case NodeType.DocumentType:
+        return {
+          type: NodeType.DocumentType,
+          ...common,
+          name: doctypeName(node["name"]),
+          publicId: "",
+          systemId: "",
+        };
+      case NodeType.Element:
+        return this.#element(node, common);
+      case NodeType.Text: {
+        const text = string(node["textContent"]) ?? "";
+        const isCss = inStyle || node["isStyle"] === true;
+        if (isCss) {
+          this.#cssTexts.add(id);
+        }
+        return { type: NodeType.Text, ...common, textContent: isCss ? this.css(text) : text };
+      }
+      case NodeType.Cdata:
+      case NodeType.Comment:
+        // A CDATA section cannot be made in an HTML document; a comment shows as little.
+        return { type: NodeType.Comment, ...common, textContent: "" };
+      default:
+        return null;
+    }
+  }
+
+  #element(node: Json, common: Json): Json | null {
+    const recordedTag = string(node["tagName"]);
+    if (recordedTag === null) {
+      return null;
+    }
+    const isSvg = node["isSVG"] === true;
+    const name = TAG_NAME.test(recordedTag) ? recordedTag : "div";
+    const local = localName(name);
+    const attributes = isObject(node["attributes"]) ? node["attributes"] : {};
+    if (this.#isForbidden(local, attributes)) {
+      this.#report(FindingCode.ActiveContent);
+      this.#elements.set(common["id"] as number, { tag: "template", isSvg: false });
+      return {
+        type: NodeType.Element,
+        ...common,
+        tagName: "template",
+        attributes: {},
+        childNodes: [],
+      };
+    }
+    // A canvas shows nothing where script is off, so its pixels are shown as an image.
+    const tag = local === "canvas" && !isSvg ? "img" : isSvg ? name : name.toLowerCase();
+    const known: Known = { tag: localName(tag), isSvg };
+    this.#elements.set(common["id"] as number, known);
+    const isCustom = CUSTOM_ELEMENT.test(tag) && !RESERVED_ELEMENT.test(tag) && !isSvg;
+    if (!isCustom && !SHADOW_HOSTS.has(tag)) {
+      delete common["isShadowHost"];
+    }
+    let clean = this.#attributes(known, attributes);
+    if ((local === "video" || local === "audio") && typeof clean["src"] === "string") {
+      this.#media.add(common["id"] as number);
+    } else {
+      // To play nothing is an error the browser tells everybody about.
+      clean = Object.fromEntries(
+        Object.entries(clean).filter(([key]) => !/^rr_media|^autoplay$/i.test(key)),
+      );
+    }
+    if (local === "canvas" && typeof clean["rr_dataURL"] === "string") {
+      clean["src"] = clean["rr_dataURL"];
+    }
+    return {
+      type: NodeType.Element,
+      ...common,
+      tagName: tag,
+      attributes: clean,
+      childNodes: [],
+      ...(isSvg ? { isSVG: true } : {}),
+      ...present(node, ["needBlock"], boolean),
+      ...(isCustom ? present(node, ["isCustom"], boolean) : {}),
+    };
+  }
+
+  #isForbidden(local: string, attributes: Json): boolean {
+    if (FORBIDDEN_TAGS.has(local)) {
+      return true;
+    }
+    const names = Object.keys(attributes);
+    if (local === "meta") {
+      return names.some((name) => name.toLowerCase() === "http-equiv");
+    }
+    if (SVG_ANIMATIONS.has(local)) {
+      return names.some(
+        (name) =>
+          name.toLowerCase() === "attributename" && /href|^on|src/i.test(compact(attributes[name])),
+      );
+    }
+    return false;
+  }
+
+  #attributes(known: Known, attributes: Json): Json {
+    const clean: Json = {};
+    for (const [name, value] of Object.entries(attributes)) {
+      if (PROTOTYPE_KEYS.has(name) || !ATTRIBUTE_NAME.test(name)) {
+        continue;
+      }
+      const lower = name.toLowerCase();
+      if (ACTIVE_ATTRIBUTE.test(lower)) {
+        this.#report(FindingCode.ActiveContent);
+        continue;
+      }
+      if (FORBIDDEN_ATTRIBUTES.has(lower)) {
+        continue;
+      }
+      const kept = this.#attribute(known, lower, value);
+      if (kept !== undefined) {
+        clean[name] = kept;
+      }
+    }
+    return clean;
+  }
+
+  /** The value to keep; undefined to leave the attribute out. */
+  #attribute(known: Known, name: string, value: unknown): unknown {
+    if (value === null) {
+      return null;
+    }
+    if (name === "style" && isObject(value)) {
+      return this.#styleObject(value);
+    }
+    if (typeof value !== "string") {
+      return typeof value === "number" || typeof value === "boolean" ? value : undefined;
+    }
+    if (name === "style" || name === "_csstext") {
+      return this.css(value);
+    }
+    if (known.tag === "link") {
+      // Its styles come in `_cssText`; whatever else a link does is a request.
+      if (name === "href") {
+        this.#report(FindingCode.External);
+      }
+      return name === "media" || name === "id" || name === "class" ? value : undefined;
+    }
+    if (known.tag === "iframe" && (name === "src" || name === "name")) {
+      return undefined;
+    }
+    if (RESOURCE_ATTRIBUTES.has(name)) {
+      return this.#resource(known, name, value);
+    }
+    if (LINK_ATTRIBUTES.has(name)) {
+      return this.#link(known, value);
+    }
+    if (known.isSvg && /url\s*\(/i.test(value)) {
+      return this.css(value);
+    }
+    if (SVG_ANIMATIONS.has(known.tag) && SCRIPT_SCHEME.test(compact(value))) {
+      this.#report(FindingCode.ActiveContent);
+      return undefined;
+    }
+    return value;
+  }
+
+  #resource(known: Known, name: string, value: string): string | undefined {
+    const address = compact(value);
+    if (SELF_CONTAINED_MEDIA.test(address) && name !== "srcset") {
+      return value;
+    }
+    if (address === "" || (name === "srcset" && known.tag !== "img")) {
+      return undefined;
+    }
+    this.#report(
+      SCRIPT_SCHEME.test(address) && !/^blob:/i.test(address)
+        ? FindingCode.ActiveContent
+        : FindingCode.External,
+    );
+    return known.tag === "img" && name === "src" ? MISSING_IMAGE : undefined;
+  }
+
+  #link(known: Known, value: string): string | undefined {
+    const address = compact(value);
+    if (known.isSvg && known.tag !== "a") {
+      // <use>, <image>, <feImage>, gradients: fetched, unless within the document or carried.
+      if (address.startsWith("#") || SELF_CONTAINED_MEDIA.test(address)) {
+        return value;
+      }
+      this.#report(FindingCode.External);
+      return undefined;
+    }
+    if (SCRIPT_SCHEME.test(address)) {
+      this.#report(FindingCode.ActiveContent);
+      return undefined;
+    }
+    return value;
+  }
+
+  #styleObject(style: Json): Json {
+    const clean: Json = {};
+    for (const [property, value] of Object.entries(style)) {
+      if (PROTOTYPE_KEYS.has(property)) {
+        continue;
+      }
+      if (value === false) {
+        clean[property] = false;
+      } else if (typeof value === "string") {
+        clean[property] = this.css(value);
+      } else if (Array.isArray(value) && typeof value[0] === "string") {
+        clean[property] = [this.css(value[0]), value[1] === "important" ? "important" : ""];
+      }
+    }
+    return clean;
+  }
+
+  /** Give a stylesheet without what it would fetch. */
+  css(text: string): string {
+    const { text: clean, removed } = cleanCss(text);
+    if (removed > 0) {
+      this.#report(FindingCode.External, removed);
+    }
+    return clean;
+  }
+}
+
+/** Blanks, controls and invisible characters: what a URL parser drops, and what hides a scheme. */
+const HIDING = /[\p{Cc}\p{Cf}\p{Z}]+/gu;
+
+/** The start of an address without what hides its scheme. */
+function compact(value: unknown): string {
+  return typeof value === "string" ? value.slice(0, 4096).replace(HIDING, "") : "";
+}
+
+function localName(tag: string): string {
+  return (tag.split(":").pop() ?? "").toLowerCase();
+}
+
+function doctypeName(value: unknown): string {
+  return typeof value === "string" && /^[A-Za-z][\w-]*$/.test(value) ? value : "html";
+}

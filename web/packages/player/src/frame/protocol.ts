@@ -1,0 +1,114 @@
+/**
+ * What the player and its frame may say to each other.
+ *
+ * The frame runs recorded content behind an opaque origin; both sides check the sender
+ * (`event.source`) and the shape of each message, and ignore whatever is not listed
+ * here. Findings carry codes and counts, never recorded values.
+ *
+ * ```
+ * player → frame    take     the first events of a stretch of one window: makes a replayer
+ *                   append   the next events of that stretch
+ *                   show     make that replayer visible, at a moment, playing or not
+ *                   pace     change the speed, or pause at 0
+ *                   drop     forget a replayer
+ * frame → player    boot     the frame's document is there and wants its program
+ *                   hello    the program has started
+ *                   drawn    what `show` asked for is on the screen
+ *                   size     size of the recorded viewport now
+ *                   finding  what could not be applied, counted
+ * ```
+ */
+
+export interface Rows {
+  readonly timestampMs: readonly number[];
+  readonly type: readonly number[];
+  readonly data: readonly (string | null)[];
+}
+
+export type ToFrame =
+  | {
+      readonly kind: "take";
+      readonly take: number;
+      readonly startMs: number;
+      readonly endMs: number;
+      readonly rows: Rows;
+    }
+  | { readonly kind: "append"; readonly take: number; readonly rows: Rows }
+  | {
+      readonly kind: "show";
+      readonly take: number;
+      readonly request: number;
+      /** Everything up to and including this moment is drawn. */
+      readonly atMs: number;
+      /** 0 stands still. */
+      readonly speed: number;
+    }
+  | { readonly kind: "pace"; readonly speed: number; readonly atMs: number }
+  | { readonly kind: "drop"; readonly take: number };
+
+export type FromFrame =
+  | { readonly kind: "boot" }
+  | { readonly kind: "hello" }
+  | { readonly kind: "drawn"; readonly request: number }
+  | { readonly kind: "size"; readonly width: number; readonly height: number }
+  | { readonly kind: "finding"; readonly code: string; readonly count: number };
+
+type Shape = Readonly<Record<string, "number" | "rows" | "code">>;
+
+const TO_FRAME: Readonly<Record<ToFrame["kind"], Shape>> = {
+  take: { take: "number", startMs: "number", endMs: "number", rows: "rows" },
+  append: { take: "number", rows: "rows" },
+  show: { take: "number", request: "number", atMs: "number", speed: "number" },
+  pace: { speed: "number", atMs: "number" },
+  drop: { take: "number" },
+};
+
+const FROM_FRAME: Readonly<Record<FromFrame["kind"], Shape>> = {
+  boot: {},
+  hello: {},
+  drawn: { request: "number" },
+  size: { width: "number", height: "number" },
+  finding: { code: "code", count: "number" },
+};
+
+export function asToFrame(message: unknown): ToFrame | null {
+  return matches(message, TO_FRAME) ? (message as ToFrame) : null;
+}
+
+export function asFromFrame(message: unknown): FromFrame | null {
+  return matches(message, FROM_FRAME) ? (message as FromFrame) : null;
+}
+
+function matches(message: unknown, shapes: Readonly<Record<string, Shape>>): boolean {
+  if (typeof message !== "object" || message === null) {
+    return false;
+  }
+  const fields = message as Record<string, unknown>;
+  const kind = fields["kind"];
+  const shape = typeof kind === "string" && Object.hasOwn(shapes, kind) ? shapes[kind] : undefined;
+  return (
+    shape !== undefined &&
+    Object.keys(fields).length === Object.keys(shape).length + 1 &&
+    Object.entries(shape).every(([name, type]) => isOf(type, fields[name]))
+  );
+}
+
+function isOf(type: Shape[string], value: unknown): boolean {
+  switch (type) {
+    case "number":
+      return typeof value === "number" && Number.isFinite(value);
+    case "code":
+      return typeof value === "string" && /^[a-z_]{1,40}$/.test(value);
+    case "rows": {
+      const rows = Object(value) as Record<string, unknown>;
+      const { timestampMs, type: types, data } = rows;
+      return (
+        Array.isArray(timestampMs) &&
+        Array.isArray(types) &&
+        Array.isArray(data) &&
+        timestampMs.length === types.length &&
+        types.length === data.length
+      );
+    }
+  }
+}

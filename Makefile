@@ -20,10 +20,8 @@ $(VENV)/.ready: pyproject.toml uv.lock
 	@echo "==> setting up $(VENV) from uv.lock"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	@UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --frozen --quiet --no-install-project --all-extras --inexact
-	@echo "$(CURDIR)/src" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/replayport-dev.pth"
-	@printf '#!/bin/sh\nexec "%s" -m replayport.cli "$$@"\n' "$(CURDIR)/$(BIN)/python" > $(BIN)/replayport
-	@chmod +x $(BIN)/replayport
+	@# --inexact: uv itself lives in the same environment
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --frozen --quiet --all-extras --inexact
 	@touch $@
 
 web: $(STATIC) ## build the web player into src/replayport/static
@@ -53,7 +51,9 @@ types: $(VENV)/.ready
 
 web-check: $(STATIC)
 	@echo "==> tsc, eslint, vitest"
-	@$(BIN)/python hatch_build.py --check
+	@$(BIN)/python hatch_build.py -- typecheck
+	@$(BIN)/python hatch_build.py -- lint
+	@$(BIN)/python hatch_build.py -- test
 
 unit: $(STATIC) browser
 	@echo "==> pytest"
@@ -69,7 +69,7 @@ serve: $(STATIC) ## serve ./replays on localhost
 	@exec $(BIN)/replayport serve
 
 record-demo: $(STATIC) browser ## record the demo shop again with posthog-js from npm
-	@$(BIN)/python dev/record_demo.py
+	@$(BIN)/python -m replayport.demo.record .cache/posthog-js src/replayport/demo/recordings
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) web/node_modules src/replayport/static dist .pytest_cache .mypy_cache .ruff_cache

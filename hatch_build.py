@@ -117,9 +117,14 @@ def npm(web: Path, *arguments: str) -> None:
         [node, npm_script, *arguments], cwd=web, env={**os.environ, "PATH": path}, check=False
     )
     if done.returncode != 0:
+        hint = (
+            " npm ci needs the npm registry; behind a proxy set npm_config_registry."
+            if arguments[0] == "ci"
+            else ""
+        )
         raise WebBuildError(
-            f"npm {' '.join(arguments)} ended with {done.returncode}. Its own messages are above. "
-            "npm ci needs the npm registry; behind a proxy set npm_config_registry."
+            f"npm {' '.join(arguments)} ended with {done.returncode}. "
+            f"Its own messages are above.{hint}"
         )
 
 

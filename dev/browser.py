@@ -32,7 +32,12 @@ def main() -> int:
         except ReplayError:
             pass
     print("==> no Chromium found: installing Playwright's")
-    if subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False).returncode == 0:
+    if (
+        subprocess.run(
+            [sys.executable, "-m", "playwright", "install", "chromium"], check=False
+        ).returncode
+        == 0
+    ):
         return 0
     print(problem, file=sys.stderr)
     return 1

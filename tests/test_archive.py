@@ -7,6 +7,7 @@ import multiprocessing
 import shutil
 
 import pytest
+from tests.support.builders import START_MS, click, draft, visit
 
 from replayport.archive import ARCHIVE_FILE, Archive
 from replayport.errors import (
@@ -18,7 +19,6 @@ from replayport.errors import (
 from replayport.format.schema import EVENTS_FILE, MANIFEST_FILE
 from replayport.recording import recording_prefix, safe_id, safe_project
 from replayport.verifying import verify_archive
-from tests.support.builders import START_MS, click, draft, visit
 
 
 @pytest.fixture
@@ -63,7 +63,19 @@ def test_replace_in_place_drops_files_that_are_gone(archive):
 
 @pytest.mark.parametrize(
     "session_id",
-    ["../../etc/passwd", "/abs", "a/b", "x" * 10_000, "", "..", "\0", "ünï", "a b", "-rf", "\ud800"],
+    [
+        "../../etc/passwd",
+        "/abs",
+        "a/b",
+        "x" * 10_000,
+        "",
+        "..",
+        "\0",
+        "ünï",
+        "a b",
+        "-rf",
+        "\ud800",
+    ],
 )
 def test_hostile_session_ids_stay_inside(archive, session_id, tmp_path):
     written = archive.write(draft(session_id=session_id))

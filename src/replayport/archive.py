@@ -18,6 +18,7 @@ under way, so that a crash at any point can be finished by `Archive.recover`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -26,7 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 import pyarrow as pa
@@ -83,9 +84,7 @@ class _ArchiveFile(msgspec.Struct):
 
 @dataclass(slots=True, kw_only=True)
 class RecordingDraft:
-    """
-    A recording on its way into an archive: what a source gives.
-    """
+    """A recording on its way into an archive: what a source gives."""
 
     project: str
     session_id: str
@@ -212,7 +211,7 @@ class Archive:
         """Let go of the catalog's connections."""
         self.catalog.close()
 
-    def __enter__(self) -> Archive:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -284,7 +283,11 @@ class Archive:
         events, summary = encode_events(
             draft.columns,
             level=level,
-            metadata={"id": recording_id, "project": project, "session_id": storable(draft.session_id)[:200]},
+            metadata={
+                "id": recording_id,
+                "project": project,
+                "session_id": storable(draft.session_id)[:200],
+            },
         )
         files = {EVENTS_FILE: events}
         if draft.analytics:
@@ -357,7 +360,9 @@ class Archive:
             },
         )
         prefix = recording_prefix(manifest.project, manifest.id, manifest.start_ms)
-        with self.store.lease(f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S):
+        with self.store.lease(
+            f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S
+        ):
             old = self._existing(manifest)
             if old is not None and not replace:
                 self.catalog.upsert([row_of(old)])
@@ -369,10 +374,8 @@ class Archive:
     def _existing(self, manifest: Manifest) -> Manifest | None:
         """Find the stored manifest of the same recording, wherever its date put it."""
         prefixes = [recording_prefix(manifest.project, manifest.id, manifest.start_ms)]
-        try:
+        with contextlib.suppress(RecordingNotFoundError):
             prefixes.append(self.catalog.get(manifest.id, project=manifest.project).key_prefix)
-        except RecordingNotFoundError:
-            pass
         for prefix in dict.fromkeys(prefixes):
             try:
                 return self.recording_at(prefix).manifest
@@ -436,7 +439,9 @@ class Archive:
         """
         recording = self.recording(recording_id)
         manifest = recording.manifest
-        with self.store.lease(f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S):
+        with self.store.lease(
+            f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S
+        ):
             self._delete_at(recording.prefix, manifest)
         self.catalog.delete(manifest.project, manifest.id)
         return manifest
@@ -479,9 +484,7 @@ class Archive:
                 self.catalog.upsert(rows)
                 rows = []
         self.catalog.upsert(rows)
-        gone = [
-            (r.project, r.id) for r in self.catalog.list() if (r.project, r.id) not in seen
-        ]
+        gone = [(r.project, r.id) for r in self.catalog.list() if (r.project, r.id) not in seen]
         for project, recording_id in gone:
             self.catalog.delete(project, recording_id)
         return len(seen)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from replayport.archive import Archive
-from replayport.errors import RecordingError, SourceDataError, StoreError
+from replayport.errors import CatalogError, RecordingError, SourceDataError, StoreError
 from replayport.limits import MAX_RECORDING_BYTES
 from replayport.outcomes import Rejected, RejectReason, Report
 from replayport.sources.files import BundleFile, expand, read_files
@@ -54,8 +54,7 @@ def import_paths(
                 (report.written if written else report.already_there).append(recording_id)
         except SourceDataError as e:
             report.rejected.append(Rejected(what, RejectReason(e.reason), str(e)))
-        except RecordingError as e:
-            report.rejected.append(Rejected(what, RejectReason.INVALID_ZIP, str(e)))
-        except StoreError as e:
+        except (StoreError, CatalogError, RecordingError) as e:
+            # A RecordingError is of the one that is there already and does not read.
             report.rejected.append(Rejected(what, RejectReason.STORE_FAILED, str(e)))
     return report

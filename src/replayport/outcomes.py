@@ -193,9 +193,7 @@ class Rejected:
 
 @dataclass(slots=True)
 class Report:
-    """
-    The outcome of bulk work (``import``, ``pull``): a table, not an exception.
-    """
+    """The outcome of bulk work (``import``, ``pull``): a table, not an exception."""
 
     written: list[str] = field(default_factory=list)
     """Ids of recordings stored by this run."""

@@ -81,9 +81,7 @@ class Person(Struct, frozen=True, kw_only=True):
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """
-    ``manifest.json``: who, when, where from, how many; provenance; digests.
-    """
+    """``manifest.json``: who, when, where from, how many; provenance; digests."""
 
     id: str
     """Unique within its project; the source's session id where that is a safe name."""

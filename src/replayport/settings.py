@@ -26,13 +26,15 @@ class Setting:
     """One line of the table."""
 
     name: str
-    type: type[str] | type[int] | type[float] | type[bool]
+    type: type[str | int | float | bool]
     default: Any
     unit: str
     """Empty for names, URLs and switches."""
     help: str
     secret: bool = False
     """Never printed."""
+    largest: int = 2**63 - 1
+    """Of a number; the smallest is 0."""
 
     @property
     def env(self) -> str:
@@ -75,6 +77,14 @@ SETTINGS: Final[dict[str, Setting]] = {
             "",
             "PostHog plan whose rate limits apply: free, paid, enterprise.",
         ),
+        Setting(
+            "clickhouse_password",
+            str,
+            "",
+            "",
+            "Password of `pull bucket --clickhouse`.",
+            secret=True,
+        ),
         Setting("http_timeout_s", float, 60.0, "seconds", "Longest silence of a source."),
         Setting(
             "max_wait_s",
@@ -84,7 +94,9 @@ SETTINGS: Final[dict[str, Setting]] = {
             "Longest wait for a source's rate limit before the run stops (resumable).",
         ),
         Setting("host", str, "127.0.0.1", "", "Address `serve` listens on."),
-        Setting("port", int, 8470, "", "Port `serve` listens on; 0 picks a free one."),
+        Setting(
+            "port", int, 8470, "", "Port `serve` listens on; 0 picks a free one.", largest=65_535
+        ),
     )
 }
 
@@ -126,11 +138,17 @@ def load_settings(
     Raises:
         SettingsError: A value that does not fit, or an unknown name in the file.
     """
-    path = Path(env["REPLAYPORT_CONFIG"]) if env.get("REPLAYPORT_CONFIG") else folder / CONFIG_FILE
+    named = env.get("REPLAYPORT_CONFIG")
+    path = Path(named) if named else folder / CONFIG_FILE
     from_file: dict[str, Any] = {}
-    if path.is_file():
+    if named or path.is_file():
         try:
             from_file = tomllib.loads(path.read_text("utf-8"))
+        except OSError as e:
+            wanted = " that REPLAYPORT_CONFIG names" if named else ""
+            raise SettingsError(
+                f"the settings file{wanted} cannot be read: {e.strerror} ({path})"
+            ) from e
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
             raise SettingsError(f"{path} does not parse as TOML: {e}") from e
         for name, value in from_file.items():
@@ -164,12 +182,21 @@ def _fit(setting: Setting, value: Any, origin: str) -> Any:
             return words[str(value).lower()]
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError("neither text nor number")
-        return setting.type(value)
-    except (ValueError, KeyError) as e:
+        if setting.type is str:
+            return str(value)
+        number = setting.type(value)
+        if setting.type is int and isinstance(value, float) and number != value:
+            raise ValueError("not whole")
+        if not 0 <= number <= setting.largest:  # NaN is not in it
+            raise ValueError("out of range")
+        return number
+    except (ValueError, KeyError, OverflowError) as e:
         shown = "a secret" if setting.secret else repr(value)
         raise SettingsError(
             f"{setting.name} cannot be {shown}: it is a {setting.type.__name__}"
-            f"{f' in {setting.unit}' if setting.unit else ''} (from {origin})"
+            f"{f' in {setting.unit}' if setting.unit else ''}"
+            f"{f', 0 to {setting.largest:,}' if setting.type in (int, float) else ''} "
+            f"(from {origin})"
         ) from e
 
 

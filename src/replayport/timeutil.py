@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-_AGO: Final = re.compile(r"(\d+)\s*([smhdw])")
+_AGO: Final = re.compile(r"([0-9]{1,9})\s*([smhdw])")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNIT_MS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
@@ -33,8 +34,8 @@ def parse_time_ms(
         return None
     text = text.strip()
     if ago := _AGO.fullmatch(text):
-        return now_ms() - int(ago[1]) * _UNIT_MS[ago[2]]
-    if re.fullmatch(r"\d{11,14}", text):
+        return max(now_ms() - int(ago[1]) * _UNIT_MS[ago[2]], 0)
+    if re.fullmatch(r"[0-9]{11,14}", text):
         return int(text)
     try:
         at = datetime.fromisoformat(text)
@@ -44,4 +45,5 @@ def parse_time_ms(
         ) from None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return int(at.timestamp() * 1000)
+    since = at - _EPOCH  # not timestamp(): a float loses milliseconds
+    return since // timedelta(milliseconds=1)

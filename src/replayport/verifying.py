@@ -37,7 +37,11 @@ def verify_archive(
     for prefix in prefixes:
         on_recording(prefix.rsplit("/", 1)[-1])
         if archive.store.exists(f"{prefix}/{NEXT_MANIFEST_FILE}"):
-            finished = archive.recover(prefix)
+            try:
+                finished = archive.recover(prefix)
+            except RecordingError as e:
+                problems.append(Problem(prefix, "unfinished_rewrite", str(e)))
+                continue
             problems.append(
                 Problem(
                     prefix,

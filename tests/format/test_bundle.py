@@ -6,11 +6,11 @@ import io
 import zipfile
 
 import pytest
+from tests.support.builders import draft
 
 from replayport.archive import Archive
 from replayport.errors import SourceDataError
 from replayport.format.bundle import read_bundle, write_bundle
-from tests.support.builders import draft
 
 
 @pytest.fixture
@@ -39,7 +39,10 @@ def rebuilt(bundle, names=None, change=None):
         source = zipfile.ZipFile(io.BytesIO(write_bundle(*bundle)))
         for info in source.infolist():
             content = source.read(info)
-            zip_.writestr((names or {}).get(info.filename, info.filename), (change or (lambda n, c: c))(info.filename, content))
+            zip_.writestr(
+                (names or {}).get(info.filename, info.filename),
+                (change or (lambda n, c: c))(info.filename, content),
+            )
     return out.getvalue()
 
 

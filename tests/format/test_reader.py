@@ -6,12 +6,12 @@ import json
 import random
 
 import pytest
+from tests.support.builders import START_MS, click, draft, full_snapshot, meta, visit
 
 from replayport.archive import Archive
 from replayport.errors import DamagedRecordingError
 from replayport.format.reader import WHOLE_FILE_BYTES, Recording
 from replayport.format.schema import EVENTS_FILE
-from tests.support.builders import START_MS, click, draft, full_snapshot, meta, visit
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from tests.support.builders import draft
 
 from replayport.archive import NEXT_MANIFEST_FILE, Archive
 from replayport.format.schema import EVENTS_FILE, MANIFEST_FILE
 from replayport.format.verify import PROBLEM_MEANINGS
 from replayport.verifying import verify_archive
-from tests.support.builders import draft
 
 
 @pytest.fixture
@@ -77,7 +77,9 @@ def test_an_interrupted_rewrite_is_finished(archive):
 
 def test_a_rewrite_that_never_began_is_undone(archive):
     recording = archive.recording("s-1")
-    files = {EVENTS_FILE: msgspec.structs.replace(recording.manifest.files[EVENTS_FILE], sha256="0" * 64)}
+    files = {
+        EVENTS_FILE: msgspec.structs.replace(recording.manifest.files[EVENTS_FILE], sha256="0" * 64)
+    }
     other = msgspec.structs.replace(recording.manifest, files=files)
     archive.store.put(f"{recording.prefix}/{NEXT_MANIFEST_FILE}", other.to_bytes())
     assert codes(archive) == (3, ["unfinished_rewrite"])

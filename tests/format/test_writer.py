@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.builders import START_MS, click, console, full_snapshot, meta, visit
 
 from replayport.format.schema import EVENTS_SCHEMA, METADATA_KEY, ROW_GROUP_TARGET_BYTES
 from replayport.format.writer import encode_analytics, encode_events, row_group_bounds
 from replayport.posthog.lines import EventDecoder
-from tests.support.builders import START_MS, click, console, full_snapshot, meta, visit
 
 
 def columns_of(events, window="w"):

@@ -7,6 +7,7 @@ import gzip
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.builders import lines, visit
 
 from replayport.errors import SourceDataError
 from replayport.outcomes import RejectReason
@@ -21,7 +22,6 @@ from replayport.posthog.blocks import (
     parse_block_url,
     split_stream,
 )
-from tests.support.builders import lines, visit
 
 
 @given(st.binary(max_size=2000))
@@ -125,7 +125,14 @@ def test_addresses_are_inclusive_outside_and_half_open_inside():
 
 
 @pytest.mark.parametrize(
-    "url", ["", "s3://b/k", "s3://b/k?range=bytes=9-3", "ftp://b/k?range=bytes=0-1", "s3:///?range=bytes=0-1"]
+    "url",
+    [
+        "",
+        "s3://b/k",
+        "s3://b/k?range=bytes=9-3",
+        "ftp://b/k?range=bytes=0-1",
+        "s3:///?range=bytes=0-1",
+    ],
 )
 def test_other_addresses_are_refused(url):
     with pytest.raises(SourceDataError):

@@ -207,6 +207,14 @@ def test_names_never_touch_the_disk(tmp_path: Any, monkeypatch: pytest.MonkeyPat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_odd_names_are_passed_over() -> None:
+    members = {"QQQ": b"x", "/": b"", "..": b"y", "data/": b"", f"data/{KEYS[0]}": b"z"}
+    # A name is cut at its first NUL, here to nothing.
+    data = staff_zip(members, None).getvalue().replace(b"QQQ", b"\0QQ")
+    (found,) = StaffExport(io.BytesIO(data)).blocks()
+    assert isinstance(found, StaffBlock)
+
+
 def test_a_zip_bomb_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "MAX_OBJECT_BYTES", 2**20)
     data = bytes(2 * 2**20)

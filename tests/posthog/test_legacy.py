@@ -6,16 +6,15 @@ import base64
 import contextlib
 import gzip
 import json
-import os
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.corpus import CORPUS
 
 from replayport.errors import SourceDataError
 from replayport.posthog import legacy
@@ -33,7 +32,6 @@ from replayport.posthog.legacy import (
 )
 from replayport.rrweb.packing import pack
 
-CORPUS = Path(os.environ.get("REPLAYPORT_CORPUS", "corpus"))
 ODD = b'{"type":5,"timestamp":1,"data":{"a":"\\ud83d","a":1.0,"n":12345678901234567890}}'
 META = b'{"type":4,"data":{"href":"http://a/"},"timestamp":2}'
 
@@ -131,9 +129,9 @@ def test_original_long_term_files() -> None:
     [
         (b"H4sI!", "invalid_base64"),
         (b"H4sIAAAA", "invalid_gzip"),
-        (base64.b64encode(gzip.compress("[".encode("utf-16"))), "invalid_json"),
-        (base64.b64encode(gzip.compress("{}".encode("utf-16"))), "invalid_json"),
-        (base64.b64encode(gzip.compress(b"\xff\xfe{\0}")), "invalid_utf8"),
+        (base64.b64encode(gzip.compress("[".encode("utf-16"), mtime=0)), "invalid_json"),
+        (base64.b64encode(gzip.compress("{}".encode("utf-16"), mtime=0)), "invalid_json"),
+        (base64.b64encode(gzip.compress(b"\xff\xfe{\0}", mtime=0)), "invalid_utf8"),
     ],
 )
 def test_museum_of_long_term_files(blob: bytes, reason: str) -> None:

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import gzip
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import quote_plus
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support import corpus
 
 from replayport.errors import SourceDataError
 from replayport.posthog.wire import (
@@ -35,7 +35,7 @@ SESSION = "0198d0c0-0000-7000-8000-000000000001"
 WINDOW = "0198d0c0-0000-7000-8000-000000000002"
 UUID = "0198d0c0-0000-7000-8000-000000000003"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-CORPUS = Path(os.environ.get("REPLAYPORT_CORPUS", "corpus")) / "posthog-wire"
+CORPUS = corpus.CORPUS / "posthog-wire"
 
 
 def snapshot_event(*events: Any, **properties: Any) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def test_tokens_at_the_root_win() -> None:
         (b'{"batch":[]}', {}, {}, "empty", 400),
         (b"data=", {}, FORM, "empty", 400),
         (b"\x1f\x8b\x08junk", {}, {}, "invalid_gzip", 400),
-        (gzip.compress(b"[1]")[:-3], {}, {}, "invalid_gzip", 400),
+        (gzip.compress(b"[1]", mtime=0)[:-3], {}, {}, "invalid_gzip", 400),
         (b"<xml>", {"compression": "gzip-js"}, {}, "invalid_gzip", 400),
         (b"<xml>", {"compression": "base64"}, {}, "invalid_base64", 400),
         (b"abcde", {}, {}, "invalid_base64", 400),
@@ -236,11 +236,12 @@ def test_tokens_at_the_root_win() -> None:
         (b'[{"event":1}', {}, {}, "invalid_json", 400),
         (b'{"data":{"data":{"data":{"data":[]}}}}', {}, {}, "invalid_json", 400),
         (b'["\xff"]', {}, {}, "invalid_utf8", 400),
+        (b'"' + base64.b64encode(b'["\xff"]') + b'"', {}, {}, "invalid_utf8", 400),
         (b"[1]", {}, {}, "not_an_event", 400),
         (b"[{}]", {"compression": "rar"}, {}, "unknown_format", 400),
         (b"[{}]", {}, {"Content-Encoding": "br"}, "unknown_format", 400),
         (b"[" + b" " * 2000 + b"]", {}, {}, "too_large", 413),
-        (gzip.compress(b"[" + b" " * 2000 + b"]"), {}, {}, "too_large", 413),
+        (gzip.compress(b"[" + b" " * 2000 + b"]", mtime=0), {}, {}, "too_large", 413),
         (b"BYUwNmD2Q===", {"compression": "lz64"}, {}, "invalid_base64", 400),
     ],
 )

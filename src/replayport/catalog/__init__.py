@@ -25,13 +25,13 @@ __all__ = [
 
 
 def _load_sqlite(url: str | Path, *, rebuild: bool) -> Catalog:
-    from replayport.catalog.sql import open_sqlite  # noqa: PLC0415 - SQLAlchemy only when used
+    from replayport.catalog.sql import open_sqlite
 
     return open_sqlite(url, rebuild=rebuild)
 
 
 def _load_postgres(url: str, *, rebuild: bool) -> Catalog:
-    from replayport.catalog.sql import open_postgres  # noqa: PLC0415 - SQLAlchemy only when used
+    from replayport.catalog.sql import open_postgres
 
     return open_postgres(url, rebuild=rebuild)
 

@@ -21,8 +21,12 @@ def export_recording(
     as_: Annotated[str, typer.Option("--as", metavar="FORMAT", help=", ".join(EXPORTS))],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="File to write; - for standard output. "
-                     "[default: ID with the format's ending]", show_default=False),
+        typer.Option(
+            "-o",
+            "--output",
+            help="File to write; - for standard output. [default: ID with the format's ending]",
+            show_default=False,
+        ),
     ] = None,
     window: Annotated[str | None, typer.Option(help="Only this window (browser tab).")] = None,
     order: Annotated[
@@ -30,8 +34,11 @@ def export_recording(
     ] = "time",
     playable: Annotated[
         bool,
-        typer.Option("--playable", help="Apply the playback fixes: mobile wireframes to DOM, "
-                     "missing page sizes, repeated events."),
+        typer.Option(
+            "--playable",
+            help="Apply the playback fixes: mobile wireframes to DOM, "
+            "missing page sizes, repeated events.",
+        ),
     ] = False,
     archive: ArchiveOption = None,
 ) -> None:
@@ -43,9 +50,7 @@ def export_recording(
     if order not in ("time", "arrival"):
         raise typer.BadParameter("choose time or arrival", param_hint="--order")
     target = EXPORTS[as_]
-    options = ExportOptions(
-        window_id=window, arrival_order=order == "arrival", playable=playable
-    )
+    options = ExportOptions(window_id=window, arrival_order=order == "arrival", playable=playable)
     with open_archive(archive) as source:
         recording = source.recording(recording_id)
         pieces = target.load()(recording, options)

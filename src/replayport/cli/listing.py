@@ -22,7 +22,6 @@ from replayport.cli.common import (
 )
 from replayport.timeutil import parse_time_ms
 
-
 WIDE_COLUMNS: Final = 130
 """Terminal width from which the list shows its counts."""
 
@@ -131,8 +130,10 @@ def show(
             ("complete", "yes" if manifest.complete else f"no, missing {manifest.missing}"),
             (
                 "size",
-                f"{size(document['summary']['archived_bytes'])} for {size(manifest.raw_bytes)} "
-                f"of {manifest.events} events, {manifest.analytics_events} analytics events",
+                (
+                    f"{size(document['summary']['archived_bytes'])} for {size(manifest.raw_bytes)} "
+                    f"of {manifest.events} events, {manifest.analytics_events} analytics events"
+                ),
             ),
             ("kinds", ", ".join(f"{k} {n}" for k, n in manifest.kinds.items())),
         ):

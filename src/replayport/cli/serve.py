@@ -28,9 +28,18 @@ def serve(
         run(source, host=settings["host"], port=settings["port"], open_browser=open_browser)
 
 
-def run(archive: Archive, *, host: str, port: int, open_browser: bool, path: str = "/") -> None:
+def run(
+    archive: Archive, *, host: str, port: int, open_browser: bool, fallback_port: bool = False
+) -> None:
     """
     Serve until stopped.
+
+    Args:
+        archive: What is shown.
+        host: A loopback address.
+        port: 0 picks a free one.
+        open_browser: Open the list in the user's browser.
+        fallback_port: Take any free port when ``port`` is taken.
 
     Raises:
         SettingsError: The port is taken, or the address is not this machine's loopback:
@@ -47,14 +56,19 @@ def run(archive: Archive, *, host: str, port: int, open_browser: bool, path: str
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        try:
+            listener.bind((host, port))
+        except OSError:
+            if not fallback_port:
+                raise
+            listener.bind((host, 0))
     except OSError as e:
         raise SettingsError(
             f"port {port} on {host} cannot be listened on: {e.strerror}. "
             "Choose another with --port, or --port 0 for any free one"
         ) from e
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listener.getsockname()[1]}{path}"
+    url = f"http://{shown}:{listener.getsockname()[1]}/"
     errors.print(f"replayport is at [bold]{url}[/bold]  (Ctrl-C stops it)")
     if open_browser:
         webbrowser.open(url)

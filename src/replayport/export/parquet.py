@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from replayport.export import ExportOptions
 from replayport.export.events import selected_events
@@ -13,12 +14,26 @@ from replayport.posthog.lines import EventDecoder
 
 
 def export(recording: Recording, options: ExportOptions) -> Iterator[bytes]:
-    """Yield the file."""
+    """
+    Yield the file.
+
+    Raises:
+        ValueError: The selection is empty.
+    """
     if options.window_id is None and not options.playable:
         yield recording.file(EVENTS_FILE)
         return
     decoder = EventDecoder()
-    for event in selected_events(recording, options):
+    # `seq` is the order of arrival, whatever part of the recording this is.
+    for event in selected_events(recording, replace(options, arrival_order=True)):
         decoder.feed(event.window_id, event.to_json().encode())
-    data, _ = encode_events(decoder.columns, metadata={"id": recording.id})
+    if not len(decoder.columns):
+        raise ValueError("there is no event to export")
+    manifest = recording.manifest
+    metadata = {
+        "id": manifest.id,
+        "project": manifest.project,
+        "session_id": manifest.session_id[:200],
+    }
+    data, _ = encode_events(decoder.columns, metadata=metadata)
     yield data

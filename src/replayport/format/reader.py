@@ -24,6 +24,7 @@ from replayport.format.schema import (
     EVENTS_FILE,
     EVENTS_SCHEMA,
     LIGHT_COLUMNS,
+    METADATA_KEY,
 )
 from replayport.recording import Manifest
 from replayport.rrweb.events import Event
@@ -35,8 +36,13 @@ WHOLE_FILE_BYTES: Final = 2**20
 class RangeSource(Protocol):
     """The two verbs a reader needs of a store."""
 
-    def get(self, key: str) -> bytes: ...
-    def get_range(self, key: str, start: int, end: int) -> bytes: ...
+    def get(self, key: str) -> bytes:
+        """Fetch a whole object; FileNotFoundError when missing."""
+        ...
+
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        """Fetch ``[start, end)`` of an object."""
+        ...
 
 
 class Recording:
@@ -79,8 +85,8 @@ class Recording:
 
         Args:
             window_id: Only this window; all windows interleaved when None.
-            start_ms, end_ms: Half-open interval ``[start_ms, end_ms)`` in epoch
-                milliseconds; None means open on that side.
+            start_ms: From here on, epoch milliseconds; None means open on that side.
+            end_ms: Up to here, exclusive; None means open on that side.
             kinds: Only these kinds, as in the ``kind`` column.
             order: ``time`` is playing order, ``(timestamp_ms, seq)``; ``arrival`` is the
                 order the source sent them in, and reads the whole selection first.
@@ -109,10 +115,14 @@ class Recording:
         kinds: Collection[str] | None = None,
     ) -> pa.Table:
         """
-        Give events as one Arrow table; arguments as in `events`.
+        Give events as one Arrow table.
 
         Args:
             columns: Names from the schema; all when None.
+            window_id: As in `events`.
+            start_ms: As in `events`.
+            end_ms: As in `events`.
+            kinds: As in `events`.
         """
         wanted = list(columns) if columns is not None else EVENTS_SCHEMA.names
         schema = pa.schema([EVENTS_SCHEMA.field(name) for name in wanted])
@@ -192,8 +202,6 @@ class Recording:
     @property
     def footer(self) -> bytes:
         """Value of the footer's ``replayport`` key; empty when it has none."""
-        from replayport.format.schema import METADATA_KEY
-
         metadata: dict[bytes, bytes] = self._open().metadata.metadata or {}
         return metadata.get(METADATA_KEY, b"")
 

@@ -10,7 +10,6 @@ from typing import Final
 
 import pyarrow as pa
 
-
 METADATA_KEY: Final = b"replayport"
 """Footer key-value metadata: a JSON object with format, version, id and counts."""
 

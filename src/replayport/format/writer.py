@@ -316,8 +316,9 @@ class _Rows:
         except (pa.ArrowInvalid, UnicodeEncodeError):
             return pa.array(
                 [
-                    _repair_utf8(v.encode("utf-8", "surrogatepass") if isinstance(v, str) else v,
-                                 findings)
+                    _repair_utf8(
+                        v.encode("utf-8", "surrogatepass") if isinstance(v, str) else v, findings
+                    )
                     if v is not None
                     else None
                     for v in found
@@ -372,8 +373,8 @@ class _Rows:
         urls_in_order = sorted(columns.url.items(), key=lambda item: int(rank[item[0]]))
         first_url: dict[int, str] = {}
         urls: dict[str, None] = {}
-        for row, url in urls_in_order:
-            url = storable(url)[:MAX_URL_CHARS]
+        for row, found in urls_in_order:
+            url = storable(found)[:MAX_URL_CHARS]
             first_url.setdefault(columns.window[row], url)
             if len(urls) < MAX_URLS:
                 urls.setdefault(url)

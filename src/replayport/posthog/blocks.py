@@ -146,7 +146,7 @@ def decode_gzip(data: bytes, *, max_bytes: int = MAX_BLOCK_BYTES) -> tuple[bytes
                 if not step and not inflater.eof:
                     whole = False
                     break
-        except isal_zlib.error as e:
+        except isal_zlib.IsalError as e:  # type: ignore[misc]  # its stub has an instance
             if not out:
                 raise SourceDataError(
                     f"gzip of {len(data)} bytes is damaged from its start",
@@ -198,7 +198,13 @@ def looks_like_json(data: bytes) -> bool:
     """
     start = data[:256].removeprefix(b"\xef\xbb\xbf").lstrip()
     return start[:1] in (b"[", b"{") and start[1:].lstrip()[:1] in (
-        b'"', b"{", b"[", b"]", b"}", b"n", b"",
+        b'"',
+        b"{",
+        b"[",
+        b"]",
+        b"}",
+        b"n",
+        b"",
     )
 
 

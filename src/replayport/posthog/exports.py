@@ -43,10 +43,10 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final, TypedDict
 
 from replayport.errors import SourceDataError
+from replayport.limits import MAX_BLOCK_BYTES, MAX_RECORDING_BYTES
 from replayport.outcomes import RejectReason
 from replayport.rrweb.packing import unpack_item
 from replayport.rrweb.raw import (
-    MAX_RECORDING_BYTES,
     SourceEvent,
     invalid_json,
     is_array,
@@ -63,8 +63,6 @@ UI_EXPORT_VERSIONS: Final = ("2022-12-02", "2023-04-28")
 TRAILING_ZERO_BYTES: Final = 1024
 """What the staff export writes after a block."""
 
-MAX_BLOCK_BYTES: Final = 256 * 2**20
-"""One compressed block. PostHog flushes a whole batch of sessions at 100 MB."""
 
 MAX_OBJECT_BYTES: Final = 2**30
 """One file under ``data/``: its leading zeros reach up to the size of a batch object."""
@@ -277,7 +275,7 @@ class StaffExport:
         self._json: dict[str, zipfile.ZipInfo] = {}
         for info in infos:
             parts = [p for p in info.filename.split("/") if p not in ("", ".", "..")]
-            if info.is_dir() or not parts:
+            if not parts or info.is_dir():
                 continue
             if parts[-2:-1] == ["data"]:
                 self._blocks[parts[-1]] = info

@@ -41,11 +41,11 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from replayport.errors import SourceDataError
+from replayport.limits import MAX_RECORDING_BYTES
 from replayport.outcomes import RejectReason
 from replayport.posthog.exports import is_ui_export, person_distinct_id, read_ui_export
 from replayport.rrweb.packing import GZIP_MAGIC, inflate, inflate_prefix, unpack_item
 from replayport.rrweb.raw import (
-    MAX_RECORDING_BYTES,
     SourceEvent,
     invalid_json,
     is_array,

@@ -211,7 +211,7 @@ def inflate_field(field: str, *, max_bytes: int = MAX_EVENT_BYTES) -> bytes:
             "a compressed field has characters above U+00FF: it is not gzip bytes",
             reason=RejectReason.INVALID_GZIP,
         ) from e
-    except (isal_zlib.error, EOFError) as e:
+    except (isal_zlib.IsalError, EOFError) as e:  # type: ignore[misc]  # its stub has an instance
         raise SourceDataError(
             f"a compressed field of {len(field)} characters is not gzip",
             reason=RejectReason.INVALID_GZIP,
@@ -470,9 +470,7 @@ class EventDecoder:
                 code = (head.source << 16) | ((head.type or 0) & 0xFFFF)
                 kind = self._kind_codes.get(code)
                 if kind is None:
-                    kind = self._kind_codes[code] = c.kinds[
-                        kind_of(type_, head.source, head.type)
-                    ]
+                    kind = self._kind_codes[code] = c.kinds[kind_of(type_, head.source, head.type)]
                 id_ = head.id
                 if head.x is not None and head.y is not None:
                     x, y = head.x, head.y
@@ -487,7 +485,7 @@ class EventDecoder:
             if data and memoryview(data)[0] == _QUOTE:
                 text = self._full_snapshot_data(data)
             kind = c.kinds["full_snapshot"]
-        elif data and (type_ == _CUSTOM or type_ == _META or type_ == _PLUGIN):
+        elif data and type_ in (_CUSTOM, _META, _PLUGIN):
             name, href = _name_and_href(data)
             if href:
                 c.url[row] = href
@@ -535,7 +533,7 @@ class EventDecoder:
                     text = self._decompressed(packed)
                 except SourceDataError:
                     self.findings["compressed_field_undecodable"] += 1
-                    text = data  # type: ignore[assignment]
+                    text = data
                 return text, _Incremental(
                     source=packed.source, id=None if packed.id is UNSET else packed.id
                 )
@@ -668,11 +666,7 @@ def _name_and_href(data: Raw) -> tuple[str | None, str | None]:
 
 def _object(fields: Iterable[tuple[str, bytes]]) -> bytes:
     """Write a JSON object from its keys and the texts of its values."""
-    return (
-        b"{"
-        + b",".join(json.dumps(key).encode() + b":" + value for key, value in fields)
-        + b"}"
-    )
+    return b"{" + b",".join(json.dumps(key).encode() + b":" + value for key, value in fields) + b"}"
 
 
 def _dumps(value: object) -> bytes:

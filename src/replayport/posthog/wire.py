@@ -277,15 +277,9 @@ def decode_payload(
         payload = body
     if len(payload) > max_bytes:
         raise too_large(f"a request of {len(payload)} bytes passes {max_bytes} bytes")
-    text = strip(_take_off(payload, _compression(hints), max_bytes))
+    text = _json_text(payload, _compression(hints), max_bytes)
     if not text:
         raise _refused(WireReject.EMPTY, "the request has no body")
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError as e:
-        raise _refused(
-            WireReject.INVALID_UTF8, f"byte {e.start} of {len(text)} of the request is not UTF-8"
-        ) from e
     return text
 
 
@@ -450,7 +444,7 @@ def _envelope(text: bytes, max_bytes: int) -> _Envelope:
             return _Envelope(split_array(text, strict=True))
         if is_string(text):
             inner = to_json_bytes(string_of(text))
-            text = strip(_take_off(inner, "", max_bytes))
+            text = _json_text(inner, "", max_bytes)
             continue
         members = split_object(text, strict=True)
         batch = members.get("batch")
@@ -639,6 +633,18 @@ def _compression(hints: list[str]) -> str:
         if name:
             return name
     return ""
+
+
+def _json_text(payload: bytes, compression: str, max_bytes: int) -> bytes:
+    """Remove all codings and check that UTF-8 is left."""
+    text = strip(_take_off(payload, compression, max_bytes))
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise _refused(
+            WireReject.INVALID_UTF8, f"byte {e.start} of {len(text)} of the request is not UTF-8"
+        ) from e
+    return text
 
 
 def _take_off(payload: bytes, compression: str, max_bytes: int) -> bytes:

@@ -124,7 +124,9 @@ _TYPE_KINDS: Final = {
     EventType.ASSET: "asset",
 }
 _SOURCE_KINDS: Final = {
-    s.value: s.name.lower() for s in IncrementalSource if s is not IncrementalSource.MOUSE_INTERACTION
+    s.value: s.name.lower()
+    for s in IncrementalSource
+    if s is not IncrementalSource.MOUSE_INTERACTION
 }
 _INTERACTION_KINDS: Final = {i.value: i.name.lower() for i in MouseInteraction}
 _PLUGIN_KINDS: Final = {
@@ -210,11 +212,13 @@ class Event:
         timestamp = str(self.timestamp_ms)
         rest = ""
         if self.extra_json is not None:
-            rest = "," + self.extra_json.strip()[1:-1]
-            if '"timestamp"' in rest:  # the source's number was not an integer
+            members = self.extra_json.strip()[1:-1].strip()
+            rest = f",{members}" if members else ""
+            if '"timestamp"' in members:
                 extra = json.loads(self.extra_json)
-                timestamp = json.dumps(extra.pop("timestamp"))
-                rest = "," + json.dumps(extra)[1:-1] if extra else ""
+                if "timestamp" in extra:  # the source's number was not an integer
+                    timestamp = json.dumps(extra.pop("timestamp"))
+                    rest = "," + json.dumps(extra)[1:-1] if extra else ""
         data = "" if self.data_json is None else f'"data":{self.data_json},'
         return f'{{"type":{self.type},{data}"timestamp":{timestamp}{rest}}}'
 

@@ -1,4 +1,4 @@
-"""
+r"""
 Packed rrweb events (``@rrweb/packer``, version ``v1``) and the bounded inflate.
 
 Byte layout of a packed event, inside out::
@@ -9,7 +9,7 @@ Byte layout of a packed event, inside out::
     -> one character U+0000..U+00FF for each byte ("latin-1 string")
 
 A packed recording is therefore a list of strings; as JSON on disk, bytes from 0x80 up
-take two UTF-8 bytes and control bytes are ``\\u00XX``. rrweb's ``unpack`` also accepts
+take two UTF-8 bytes and control bytes are ``\u00XX``. rrweb's ``unpack`` also accepts
 an event that was never packed, as an object or as a string of JSON; so does this one.
 PostHog's own partial compression (``cv``) is another thing: `replayport.posthog.lines`.
 
@@ -25,9 +25,9 @@ from typing import Any, Final, Literal
 from isal import isal_zlib
 
 from replayport.errors import SourceDataError
+from replayport.limits import MAX_EVENT_BYTES
 from replayport.outcomes import RejectReason
 from replayport.rrweb.raw import (
-    MAX_EVENT_BYTES,
     invalid_json,
     is_object,
     is_string,

@@ -1,10 +1,10 @@
-"""
+r"""
 JSON taken apart without being built: raw events and the envelopes around them.
 
 Every foreign form of a recording reduces to *raw events*: the JSON text of one
 rrweb event, byte for byte as the source wrote it, beside the window it belongs to.
 The text is cut out of its envelope and never parsed into objects and printed again,
-so lone surrogates (``\\ud800``), integers past 64 bits, ``1.0`` against ``1`` and
+so lone surrogates (``\ud800``), integers past 64 bits, ``1.0`` against ``1`` and
 repeated keys survive.
 
 Two readers do the cutting. msgspec is tried first because it is fast: hundreds of MB/s.
@@ -30,16 +30,9 @@ import numpy as np
 from replayport.errors import SourceDataError
 from replayport.outcomes import RejectReason
 
-MAX_EVENT_BYTES: Final = 64 * 2**20
-"""One event. PostHog's worker caps a whole decompressed message at this size."""
-
-MAX_RECORDING_BYTES: Final = 2**30
-"""One recording, decoded. The longest real ones are about a tenth of it; past it
-a payload is a decompression bomb or a concatenation of several recordings."""
-
 MAX_PARTS: Final = 2_000_000
-"""Items of one array or object. A day of continuous recording has a tenth of it;
-without a bound, 64 MiB of ``[1,1,1...`` would become gigabytes of objects."""
+"""Items of one array or object: more than a day of an event every 50 ms. Without a
+bound, 64 MiB of ``[1,1,1...`` would become gigabytes of objects."""
 
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -266,7 +259,7 @@ def window_id_of(raw: bytes | None) -> str:
 
 
 def to_json_bytes(text: str) -> bytes:
-    """
+    r"""
     Encode JSON text as UTF-8 when the text itself may hold lone surrogates.
 
     UTF-8 has no form for them. Inside JSON a surrogate can stand only in a string,
@@ -276,7 +269,7 @@ def to_json_bytes(text: str) -> bytes:
         text: JSON text, as decoded from UTF-16 with ``surrogatepass``.
 
     Returns:
-        UTF-8; lone surrogates written as ``\\udXXX``.
+        UTF-8; lone surrogates written as ``\udXXX``.
     """
     try:
         return text.encode("utf-8")
@@ -305,14 +298,14 @@ def too_large(observation: str, what: str | None = None) -> SourceDataError:
 
 
 def shadow_of(body: bytes) -> bytes:
-    """
+    r"""
     Replace the escapes of lone surrogates, so that msgspec reads the text.
 
     Args:
         body: UTF-8 JSON.
 
     Returns:
-        Text of the same length, ``\\ufffd`` in their places; equal when there are none.
+        Text of the same length, ``\ufffd`` in their places; equal when there are none.
     """
 
     def replaced(match: re.Match[bytes]) -> bytes:

@@ -41,13 +41,13 @@ from replayport.archive import Archive
 from replayport.errors import AmbiguousRecordingError, RecordingNotFoundError, ReplayError
 from replayport.format.schema import EVENTS_FILE
 from replayport.playable import needs_conversion, playable_parquet
-from replayport.player_assets import PLAYER_FILE, LICENSES_FILE, player_policy, static_file
+from replayport.player_assets import LICENSES_FILE, PLAYER_FILE, player_policy, static_file
 from replayport.server.pages import list_page, player_page
 
 PAGE_ROWS: Final = 100
 _STATIC_FILES: Final = {PLAYER_FILE: "text/javascript", LICENSES_FILE: "text/plain"}
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self' '{frame}'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'none'; script-src 'self' {frame}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src data:; media-src data: blob:; connect-src 'self'; "
     "frame-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
@@ -76,7 +76,7 @@ def make_app(archive: Archive, *, allowed_hosts: Sequence[str] = ("127.0.0.1", "
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts)),
-            Middleware(_SecurityHeaders, policy=_POLICY.format(frame=player_policy().frame_sha256)),
+            Middleware(_SecurityHeaders, policy=_policy()),
         ],
         exception_handlers={
             HTTPException: _http_error,
@@ -146,9 +146,7 @@ class _Views:
             )
         start, end = found
         if start >= end:
-            return Response(
-                status_code=416, headers=headers | {"content-range": f"bytes */{size}"}
-            )
+            return Response(status_code=416, headers=headers | {"content-range": f"bytes */{size}"})
         return Response(
             await run_in_threadpool(read, start, end),
             status_code=206,
@@ -182,7 +180,7 @@ class _Views:
                 self._archive.catalog.list(
                     url_contains=query or None,
                     limit=PAGE_ROWS + 1,
-                    after=key,  # type: ignore[arg-type]
+                    after=key,
                 )
             )
         except (ValueError, TypeError) as e:
@@ -224,6 +222,11 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
     if start >= size:
         return size, size
     return (start, end) if end > start else None
+
+
+def _policy() -> str:
+    frame = " ".join(f"'{digest}'" for digest in player_policy().frame_sha256)
+    return _POLICY.format(frame=frame)
 
 
 class _SecurityHeaders:

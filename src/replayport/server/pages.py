@@ -43,13 +43,14 @@ main { padding: 18px clamp(14px, 4vw, 40px) 60px; max-width: 1280px; margin: 0 a
   border-radius: 12px; overflow: hidden; background: var(--card); }
 .rows li + li { border-top: 1px solid var(--line); }
 .rows a { display: grid; gap: 2px 18px; padding: 12px 16px; align-items: baseline;
-  grid-template-columns: minmax(0, 1fr) 90px 70px 90px 150px; }
+  grid-template-columns: minmax(0, 1fr) 90px 70px 90px 170px; }
 .rows a:hover { background: var(--hover); }
-.page { font-weight: 550; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.page { display: flex; align-items: center; min-width: 0; }
+.page b { font-weight: 550; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .who { grid-column: 1 / -1; font-size: 12.5px; color: var(--soft); overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; }
 .num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.tag { display: inline-block; font-size: 11px; padding: 0 7px; border-radius: 99px;
+.tag { flex: none; white-space: nowrap; font-size: 11px; padding: 0 7px; border-radius: 99px;
   border: 1px solid var(--line); color: var(--soft); margin-left: 6px; }
 .tag.warn { color: var(--warn); border-color: currentColor; }
 .more { display: inline-block; margin-top: 16px; padding: 8px 14px; border-radius: 8px;
@@ -173,7 +174,7 @@ def _row(row: RecordingRow) -> str:
         tags += '<span class="tag warn">incomplete</span>'
     who = " · ".join(filter(None, (row.distinct_id, row.project, row.id)))
     return f"""<li><a href="{escape(href)}">
-<span class="page">{escape(row.first_url or "(no page address)")}{tags}</span>
+<span class="page"><b>{escape(row.first_url or "(no page address)")}</b>{tags}</span>
 <span class="num clicks">{row.clicks} clicks</span>
 <span class="num">{_duration(row.duration_ms)}</span>
 <span class="num soft events">{row.events:,} events</span>

@@ -7,12 +7,16 @@ PK               bundle, or PostHog's staff export zip
 PAR1             events.parquet, or its export
 [ or {           rrweb array, JSON lines, PostHog lines and exports, capture bodies,
                  recorded requests, ClickHouse rows, Sentry segments, Highlight payloads
-H4sI             base64 of gzip: PostHog's 2022 long-term files
+                 (told apart in `replayport.sources.forms`)
+data=            capture body, as a form
+H4sI             base64 of gzip: PostHog's 2022 long-term files, capture bodies
 78               zlib: Sentry segments
-else             raw snappy block, or a length-prefixed stream of them
+else             raw snappy block, or a length-prefixed stream of them; JSON lines whose
+                 first line is damaged
 ```
 
 A file may hold several sessions; a folder of v1 blobs (``<first ms>-<last ms>``) is one.
+What precedes damage is kept where the form allows it, and the damage is counted.
 """
 
 from __future__ import annotations
@@ -22,7 +26,12 @@ import binascii
 import hashlib
 import io
 import json
+import os
 import re
+import stat
+import struct
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -30,30 +39,65 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
-from msgspec import Raw, Struct
 
 from replayport.archive import RecordingDraft
-from replayport.errors import SourceDataError
+from replayport.errors import RecordingError, SourceDataError
 from replayport.format.bundle import is_bundle, read_bundle
-from replayport.format.schema import EVENTS_SCHEMA, METADATA_KEY
+from replayport.format.reader import Recording
+from replayport.format.schema import EVENTS_FILE, EVENTS_SCHEMA, METADATA_KEY
+from replayport.format.verify import verify_recording
 from replayport.limits import MAX_RECORDING_BYTES
 from replayport.outcomes import RejectReason
 from replayport.posthog import legacy, wire
-from replayport.posthog.blocks import decode_gzip, decode_snappy, iter_lines, looks_like_json
+from replayport.posthog.blocks import decode_gzip, decode_snappy, looks_like_json, split_stream
 from replayport.posthog.exports import StaffBlock, StaffExport
-from replayport.posthog.lines import EventDecoder
-from replayport.recording import Manifest, Person
+from replayport.posthog.lines import MAX_TIMESTAMP_MS, EventDecoder
+from replayport.recording import Manifest, Person, safe_id, safe_project, storable
 from replayport.rrweb.events import Event
+from replayport.rrweb.packing import inflate
+from replayport.rrweb.raw import (
+    is_array,
+    is_object,
+    is_string,
+    iter_array,
+    split_object,
+    string_of,
+    strip,
+    text_of,
+)
+from replayport.sources.forms import Form, Shape, shape_of
 
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BLOB_NAME: Final = re.compile(r"(\d{10,17})-(\d{10,17})")
 _V1_SESSION: Final = re.compile(r"/session_id/([^/]+)/data$")
 _SKIPPED_NAMES: Final = (".DS_Store", "Thumbs.db")
+_BODIES: Final = "bodies"
+_MAX_INT64: Final = 2**63 - 1
+_ZSTD_STEP_BYTES: Final = 1024
+_PIPE_STEP_BYTES: Final = 16 * 2**20
+_CUT: Final = (RejectReason.INVALID_GZIP, RejectReason.INVALID_ZSTD, RejectReason.TRUNCATED)
+_ZIP_ERRORS: Final = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+"""What `zipfile` raises on damaged files, which it does not promise."""
+_WEB_FORM: Final = b"data="
+_EVENT_ARRAY: Final = re.compile(rb'"((?:[^"\\]|\\.){0,200})"\s*:\s*(?=\[\s*\{)')
+_NUMBER_FIRST: Final = re.compile(rb"\[\s*-?\d+\s*,")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +118,19 @@ class _Session:
     seen: set[str] = field(default_factory=set)
 
 
-class _RequestLine(Struct):
-    """A recorded HTTP request, as proxies and test sinks write them."""
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A recorded HTTP request."""
 
-    path: str
-    method: str = "POST"
-    query: Any = None
-    headers: dict[str, Any] = {}
-    body_file: str | None = None
-    body: Raw = Raw()
-    t: float | None = None
-    ms: float | None = None
-
-
-class _ChunkLine(Struct):
-    snapshot_data: Raw
-    session_id: str = ""
-    distinct_id: str | None = None
-
-
-_request_line = msgspec.json.Decoder(_RequestLine)
-_chunk_line = msgspec.json.Decoder(_ChunkLine)
+    method: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body_file: str | None
+    """Name of the file that holds the body; None when `body` does."""
+    body: bytes
+    """JSON text: the body itself, or a string of it, plain or base64."""
+    received_ms: int
+    """0 when unknown."""
 
 
 def expand(paths: Iterable[Path]) -> Iterator[list[Path]]:
@@ -102,27 +138,41 @@ def expand(paths: Iterable[Path]) -> Iterator[list[Path]]:
     Find what to import: each item is the files of one import.
 
     Args:
-        paths: Files and folders; folders are walked in name order. Blobs of PostHog's
-            v1 storage in one folder belong together.
+        paths: Files and folders; folders are walked in name order, links to folders in
+            them are not followed. Blobs of PostHog's v1 storage in one folder belong
+            together. A folder that cannot be listed is given as it is: reading it
+            names the reason.
     """
+    named_blobs: dict[Path, list[Path]] = {}
     for path in paths:
-        if not path.is_dir():
+        if path.is_dir():
+            yield from _expand_folder(path)
+        elif _BLOB_NAME.fullmatch(path.name):
+            named_blobs.setdefault(path.parent, []).append(path)
+        else:
             yield [path]
+    yield from named_blobs.values()
+
+
+def _expand_folder(root: Path) -> Iterator[list[Path]]:
+    unlisted: list[Path] = []
+    walk = os.walk(root, onerror=lambda e: unlisted.append(Path(os.fsdecode(e.filename))))
+    for name, folders, names in walk:
+        folders.sort()
+        folder = Path(name)
+        files = [folder / n for n in sorted(names) if n not in _SKIPPED_NAMES]
+        files = [p for p in files if p.is_file()]  # no sockets, pipes, dangling links
+        blobs = [p for p in files if _BLOB_NAME.fullmatch(p.name)]
+        if blobs:
+            yield blobs
+        requests = [p for p in files if p.name.split(".")[0] == "requests"]
+        if requests:  # a recorded capture: its bodies are named in it
+            yield from ([p] for p in requests)
+            if _BODIES in folders:
+                folders.remove(_BODIES)
             continue
-        for folder in sorted([path, *(p for p in path.rglob("*") if p.is_dir())]):
-            files = sorted(
-                p for p in folder.iterdir() if p.is_file() and p.name not in _SKIPPED_NAMES
-            )
-            blobs = [p for p in files if _BLOB_NAME.fullmatch(p.name)]
-            if blobs:
-                yield blobs
-            requests = [p for p in files if p.name.split(".")[0] == "requests"]
-            if requests:  # a recorded capture: its bodies are named in it
-                yield from ([p] for p in requests)
-                continue
-            if folder.name == "bodies" and any(folder.parent.glob("requests.jsonl*")):
-                continue
-            yield from ([p] for p in files if p not in blobs)
+        yield from ([p] for p in files if p not in blobs)
+    yield from ([path] for path in unlisted)
 
 
 def read_files(
@@ -151,21 +201,30 @@ def read_files(
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
+    """Read a file, or a pipe, up to a limit."""
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise SourceDataError(
-                f"the file has {size} bytes, more than max_recording_bytes ({max_bytes})",
-                reason=RejectReason.TOO_LARGE,
-                what=path.name,
-            )
-        return path.read_bytes()
-    except OSError as e:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_size <= max_bytes:
+                data = file.read()
+            else:  # a pipe, which may never end, or too large
+                data = b""
+                while len(data) <= max_bytes and (piece := file.read(_PIPE_STEP_BYTES)):
+                    data += piece
+    except (OSError, ValueError) as e:
+        observation = getattr(e, "strerror", None) or type(e).__name__
         raise SourceDataError(
-            f"the file cannot be opened: {e.strerror or type(e).__name__}",
+            f"the file cannot be opened: {observation}",
             reason=RejectReason.UNREADABLE,
             what=path.name,
         ) from e
+    if len(data) > max_bytes:
+        raise SourceDataError(
+            f"the file has more than max_recording_bytes ({max_bytes})",
+            reason=RejectReason.TOO_LARGE,
+            what=path.name,
+        )
+    return data
 
 
 def _read_blobs(paths: list[Path], project: str, max_bytes: int) -> RecordingDraft:
@@ -175,13 +234,22 @@ def _read_blobs(paths: list[Path], project: str, max_bytes: int) -> RecordingDra
     digest = hashlib.sha256()
     missing = []
     for path in sorted(paths, key=lambda p: int(p.name.split("-")[0])):
-        data = _read(path, max_bytes)
-        digest.update(data)
         rejected: Counter[str] = Counter()
         try:
-            for event in legacy.blob_events(data, rejected=rejected, what=path.name):
+            data = _read(path, max_bytes)
+            digest.update(data)
+            text, whole = data, True
+            if data[:2] == _GZIP_MAGIC:
+                text, whole = decode_gzip(data, max_bytes=max_bytes)
+            if not whole:
+                text = text[: text.rfind(b"\n") + 1]  # the last line was cut with the stream
+                decoder.reject(RejectReason.INVALID_GZIP)
+                missing.append(path.name)
+            for event in legacy.blob_events(text, rejected=rejected, what=path.name):
                 decoder.feed(event.window_id, event.raw)
         except SourceDataError as e:
+            if e.reason == RejectReason.TOO_LARGE:
+                raise
             decoder.reject(RejectReason(e.reason))
             missing.append(path.name)
         _count(decoder, rejected)
@@ -189,7 +257,7 @@ def _read_blobs(paths: list[Path], project: str, max_bytes: int) -> RecordingDra
         raise _nothing(decoder, folder)
     return RecordingDraft(
         project=project,
-        session_id=found[1] if found else f"file-{digest.hexdigest()[:24]}",
+        session_id=storable(found[1]) if found else f"file-{digest.hexdigest()[:24]}",
         columns=decoder.columns,
         rejected=decoder.rejected,
         findings=decoder.findings,
@@ -218,18 +286,25 @@ class _Reader:
             raise SourceDataError(
                 "the file is empty", reason=RejectReason.EMPTY, what=self._path.name
             )
-        if data[:4] == b"PK\x03\x04":
+        if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
             yield self._zip(data)
         elif data[:4] == b"PAR1":
             yield self._parquet(data)
-        elif looks_like_json(data):
-            yield from self._json(data)
+        elif _is_utf16(data):
+            raise SourceDataError(
+                "the text is UTF-16, JSON is UTF-8. A program saved it in another encoding. "
+                "Convert it: iconv -f UTF-16 -t UTF-8",
+                reason=RejectReason.INVALID_UTF8,
+                what=self._path.name,
+            )
+        elif _is_json_text(data):
+            yield from self._json(strip(data))
+        elif data.startswith(_WEB_FORM):
+            yield from self._capture_bodies([data])
         elif legacy.is_lts_2022(data[:256]):
-            yield self._document(legacy.read_lts_2022(data, what=self._path.name))
-        elif data[:1] == b"\x78" and self._is_zlib(data):
-            yield self._document(legacy.read_sentry_segment(data, what=self._path.name))
+            yield from self._base64(data)
         else:
-            yield self._blocks(data)
+            yield self._binary(data)
 
     def _unwrapped(self, data: bytes) -> bytes:
         """Take gzip and zstd off; a cut stream gives what it held, and is counted."""
@@ -249,19 +324,25 @@ class _Reader:
     # --- forms ----------------------------------------------------------------------
 
     def _zip(self, data: bytes) -> RecordingDraft | BundleFile:
-        import zipfile
-
         try:
             names = zipfile.ZipFile(io.BytesIO(data)).namelist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as e:
+            if is_bundle(names):
+                return _checked(BundleFile(*read_bundle(data, max_bytes=self._max_bytes)))
+        except SourceDataError:
+            raise
+        except RecordingError as e:
             raise SourceDataError(
-                f"a zip of {len(data)} bytes does not open ({type(e).__name__}). It was cut",
+                f"the bundle's manifest cannot be used: {e}",
                 reason=RejectReason.INVALID_ZIP,
                 what=self._path.name,
             ) from e
-        if is_bundle(names):
-            manifest, files = read_bundle(data, max_bytes=self._max_bytes)
-            return BundleFile(manifest, files)
+        except _ZIP_ERRORS as e:
+            raise SourceDataError(
+                f"a zip of {len(data)} bytes does not read ({type(e).__name__}). It was cut or "
+                "changed on the way",
+                reason=RejectReason.INVALID_ZIP,
+                what=self._path.name,
+            ) from e
         export = StaffExport(io.BytesIO(data), what=self._path.name)
         decoder = self._decoder()
         missing = []
@@ -313,8 +394,13 @@ class _Reader:
                 columns = batch.to_pydict()
                 for values in zip(*(columns[n] for n in _EVENT_COLUMNS), strict=True):
                     event = Event(*values)
-                    decoder.feed(event.window_id, event.to_json().encode("utf-8", "replace"))
-        except (pa.ArrowException, OSError, ValueError, TypeError) as e:
+                    try:
+                        text = event.to_json().encode("utf-8", "replace")
+                    except (ValueError, RecursionError):
+                        decoder.reject(RejectReason.INVALID_JSON)
+                        continue
+                    decoder.feed(event.window_id or "", text)
+        except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError) as e:
             raise SourceDataError(
                 f"a Parquet file of {len(data)} bytes does not read ({type(e).__name__})",
                 reason=RejectReason.INVALID_PARQUET,
@@ -330,25 +416,85 @@ class _Reader:
         return draft
 
     def _json(self, text: bytes) -> Iterator[RecordingDraft]:
-        head = text[:65_536]
-        if b'"snapshot_data"' in head:
-            yield from self._chunks(text)
-        elif head.lstrip()[:1] == b"{" and all(
-            key in head for key in (b'"method"', b'"path"', b'"body')
-        ):
-            yield from self._requests(text)
-        elif (b'"$snapshot"' in head or b'"$snapshot_data"' in head) and not legacy.is_sentry_segment(head):
-            yield from self._capture_body(text)
-        elif _starts_as_event_array(head):
-            decoder = self._decoder()
-            decoder.feed_many("", text)
-            yield self._draft(decoder, form="rrweb_array")
-        elif _starts_as_window_line(head):
-            decoder = self._decoder()
-            decoder.feed_lines(text)
-            yield self._draft(decoder, form="posthog_lines")
+        shape = shape_of(text)
+        if shape is None:
+            if not is_object(text):
+                raise _unknown(self._path.name, self._size)
+            yield self._salvaged(text)
+            return
+        match shape.form:
+            case Form.CHUNKS:
+                yield from self._chunks(_objects(text, shape, self._rejected))
+            case Form.REQUESTS:
+                yield from self._requests(_objects(text, shape, self._rejected))
+            case Form.CAPTURE:
+                bodies = _objects(text, shape, self._rejected) if shape.lines else [text]
+                yield from self._capture_bodies(bodies)
+            case Form.EVENTS:
+                decoder = self._decoder()
+                decoder.feed_many("", text)
+                yield self._draft(decoder, form="rrweb_array")
+            case Form.LINES:
+                decoder = self._decoder()
+                decoder.feed_lines(text)
+                yield self._draft(decoder, form="posthog_lines")
+            case Form.DOCUMENT:
+                yield self._document(legacy.read_document(text, what=self._path.name))
+
+    def _salvaged(self, text: bytes) -> RecordingDraft:
+        """Read what a document that was cut holds: the events of its first array of objects."""
+        decoder = self._decoder()
+        found = _EVENT_ARRAY.search(text, 0, 2**20)
+        if found is not None:
+            by_window = b'"snapshotsByWindowId"' in text[: found.start()]
+            window_id = text_of(b'"' + found[1] + b'"') if by_window else None
+            decoder.feed_many(window_id or "", text[found.end() :])
+        if not len(decoder.columns):
+            raise SourceDataError(
+                f"{len(text)} bytes of JSON do not end. The file was cut or damaged, and no event "
+                "comes before that",
+                reason=RejectReason.INVALID_JSON,
+                what=self._path.name,
+            )
+        decoder.reject(RejectReason.TRUNCATED)
+        return self._draft(decoder, form="cut_document")
+
+    def _base64(self, data: bytes) -> Iterator[RecordingDraft]:
+        """Read a long-term file of 2022, or a capture body in base64."""
+        try:
+            document = legacy.read_lts_2022(data, what=self._path.name)
+        except SourceDataError as e:
+            if e.reason == RejectReason.TOO_LARGE:
+                raise
+            try:
+                drafts = list(self._capture_bodies([data]))
+            except SourceDataError:
+                raise e from None
+            yield from drafts
         else:
-            yield self._document(legacy.read_document(text, what=self._path.name))
+            yield self._document(document)
+
+    def _binary(self, data: bytes) -> RecordingDraft:
+        if data[:1] == b"\x78" and int.from_bytes(data[:2], "big") % 31 == 0:
+            # zlib by its header's checksum, which one snappy block in thirty has as well.
+            try:
+                text = inflate(
+                    data, container="zlib", max_bytes=self._max_bytes, what=self._path.name
+                )
+                return self._document(legacy.read_sentry_segment(text, what=self._path.name))
+            except SourceDataError as e:
+                if e.reason == RejectReason.TOO_LARGE:
+                    raise
+                try:
+                    return self._blocks(data)
+                except SourceDataError:
+                    raise e from None
+        shape = shape_of(data.strip()) if b"\0" not in data[:4096] else None
+        if shape is not None and shape.lines and shape.form is Form.LINES:
+            decoder = self._decoder()
+            decoder.feed_lines(data)
+            return self._draft(decoder, form="posthog_lines")
+        return self._blocks(data)
 
     def _document(self, document: legacy.Document) -> RecordingDraft:
         decoder = self._decoder()
@@ -365,101 +511,113 @@ class _Reader:
 
     def _blocks(self, data: bytes) -> RecordingDraft:
         decoder = self._decoder()
-        try:
-            for lines in iter_lines(data, max_bytes=self._max_bytes):
-                if not looks_like_json(lines) and lines:
+        blocks = split_stream(data)
+        missing = []
+        for number, block in enumerate([data] if blocks is None else blocks):
+            try:
+                lines = decode_snappy(block, max_bytes=self._max_bytes)
+                if lines and not _is_json_text(lines):
                     raise _unknown(self._path.name, self._size)
                 decoder.feed_lines(lines)
-        except SourceDataError as e:
-            if not len(decoder.columns):
-                if e.reason == RejectReason.INVALID_SNAPPY:
+            except SourceDataError as e:
+                if e.reason == RejectReason.TOO_LARGE:
+                    raise
+                if not number:  # whatever it is, its beginning is no block
                     raise _unknown(self._path.name, self._size) from e
-                raise
-            decoder.reject(RejectReason(e.reason))
-        return self._draft(decoder, form="posthog_v2_blocks")
+                decoder.reject(RejectReason(e.reason))
+                missing.append(f"block {number}")
+        return self._draft(decoder, form="posthog_v2_blocks", missing=missing)
 
-    def _chunks(self, text: bytes) -> Iterator[RecordingDraft]:
-        """Rows of the ClickHouse era, one JSON object a line (or an array of them)."""
+    def _chunks(self, lines: Iterable[bytes]) -> Iterator[RecordingDraft]:
+        """Rows of the ClickHouse era."""
         rows: dict[str, list[legacy.ChunkRow]] = {}
         people: dict[str, str] = {}
-        rejected: Counter[str] = Counter()
-        for line in _objects(text):
+        for line in lines:
             try:
-                head = _chunk_line.decode(line)
+                members = split_object(line)
                 row = legacy.chunk_row(line, what=self._path.name)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                rejected[RejectReason.INVALID_JSON] += 1
-                continue
             except SourceDataError as e:
-                rejected[e.reason] += 1
+                self._rejected[RejectReason(e.reason)] += 1
                 continue
-            rows.setdefault(head.session_id, []).append(row)
-            if head.distinct_id:
-                people.setdefault(head.session_id, head.distinct_id)
+            session_id = text_of(members.get("session_id")) or ""
+            rows.setdefault(session_id, []).append(row)
+            distinct_id = text_of(members.get("distinct_id"))
+            if distinct_id:
+                people.setdefault(session_id, distinct_id)
+        failed = None
         for session_id, mine in rows.items():
             decoder = self._decoder()
             counter: Counter[str] = Counter()
-            for event in legacy.chunk_events(mine, rejected=counter, what=self._path.name):
-                decoder.feed(event.window_id, event.raw)
-            _count(decoder, counter + rejected)
-            missing = ["chunks"] * counter[RejectReason.MISSING_CHUNK]
-            yield self._draft(
-                decoder,
-                form="posthog_chunks",
-                session_id=session_id or None,
-                distinct_id=people.get(session_id),
-                missing=missing,
-            )
+            try:
+                for event in legacy.chunk_events(mine, rejected=counter, what=self._path.name):
+                    decoder.feed(event.window_id, event.raw)
+                _count(decoder, counter)
+                draft = self._draft(
+                    decoder,
+                    form="posthog_chunks",
+                    session_id=session_id or None,
+                    distinct_id=people.get(session_id),
+                    missing=["chunks"] * counter[RejectReason.MISSING_CHUNK],
+                )
+            except SourceDataError as e:
+                failed = e  # the other sessions of the file are good
+                continue
+            yield draft
+        if failed is not None:
+            raise failed
         if not rows:
-            raise _nothing(self._decoder(), self._path.name, rejected)
+            raise _nothing(self._decoder(), self._path.name, self._rejected)
 
-    def _capture_body(self, text: bytes) -> Iterator[RecordingDraft]:
+    def _capture_bodies(self, bodies: Iterable[bytes]) -> Iterator[RecordingDraft]:
         sessions: dict[str, _Session] = {}
-        self._add_body(sessions, text, {}, {}, 0)
+        for body in bodies:
+            self._add_body(sessions, body, {}, {}, 0)
         yield from self._sessions(sessions, "posthog_capture_body")
 
-    def _requests(self, text: bytes) -> Iterator[RecordingDraft]:
-        """Recorded requests, one JSON object a line (or one document)."""
+    def _requests(self, lines: Iterable[bytes]) -> Iterator[RecordingDraft]:
+        """Recorded requests."""
         sessions: dict[str, _Session] = {}
-        for line in _objects(text):
+        for line in lines:
             try:
-                request = _request_line.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                self._rejected[RejectReason.INVALID_JSON] += 1
+                request = _request_of(line)
+                body = self._body_of(request)
+            except SourceDataError as e:
+                if e.reason == RejectReason.TOO_LARGE:
+                    raise
+                self._rejected[RejectReason(e.reason)] += 1
                 continue
-            body = self._body_of(request)
             if request.method.upper() != "POST" or not body:
                 continue
-            query = request.query
-            if isinstance(query, str):
-                query = dict(parse_qsl(query.lstrip("?"), keep_blank_values=True))
-            headers = {k: v for k, v in request.headers.items() if isinstance(v, str)}
-            received_ms = int(request.ms or request.t or 0)
             self._add_body(
                 sessions,
                 body,
-                {k: v for k, v in (query or {}).items() if isinstance(v, str)},
+                request.query,
                 # What a recorder stored is often decoded already; the bytes decide.
-                {k: v for k, v in headers.items() if k.lower() != "content-encoding"},
-                received_ms,
+                {k: v for k, v in request.headers.items() if k.lower() != "content-encoding"},
+                request.received_ms,
             )
         yield from self._sessions(sessions, "posthog_capture")
 
-    def _body_of(self, request: _RequestLine) -> bytes:
+    def _body_of(self, request: _Request) -> bytes:
         if request.body_file is not None:
             folder = self._path.resolve().parent
-            for candidate in (folder / request.body_file, folder / "bodies" / request.body_file):
-                resolved = candidate.resolve()
-                if resolved.is_relative_to(folder) and resolved.is_file():
+            for candidate in (folder / request.body_file, folder / _BODIES / request.body_file):
+                try:
+                    resolved = candidate.resolve()
+                    found = resolved.is_relative_to(folder) and resolved.is_file()
+                except (OSError, ValueError):  # a name no file can have
+                    continue
+                if found:
                     return _read(resolved, self._max_bytes)
-            self._rejected[RejectReason.UNREADABLE] += 1
-            return b""
-        if not request.body:
-            return b""
-        raw = bytes(request.body)
-        if raw[:1] != b'"':
+            raise SourceDataError(
+                "the body of a request is not in the folder of its list",
+                reason=RejectReason.UNREADABLE,
+                what=self._path.name,
+            )
+        raw = request.body
+        if not is_string(raw):
             return raw if raw != b"null" else b""
-        value = msgspec.json.decode(raw, type=str)
+        value = string_of(raw)
         try:
             return base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
@@ -544,7 +702,7 @@ class _Reader:
         decoder.rejected.update(self._rejected)
         if not len(decoder.columns):
             raise _nothing(decoder, self._path.name)
-        cut = decoder.rejected[RejectReason.INVALID_GZIP] + decoder.rejected[RejectReason.TRUNCATED]
+        cut = any(decoder.rejected[reason] for reason in _CUT)
         return RecordingDraft(
             project=self._project,
             session_id=session_id or f"file-{self._sha256[:24]}",
@@ -554,13 +712,9 @@ class _Reader:
             analytics=analytics or [],
             person=Person(distinct_id=distinct_id) if distinct_id else None,
             missing=[*(missing or []), *(["the end of the file"] if cut else [])],
-            source={"kind": "file", "form": form, "file_name": self._path.name[:200]},
+            source={"kind": "file", "form": form, "file_name": storable(self._path.name)[:200]},
             provenance={"source_sha256": self._sha256, "source_bytes": self._size},
         )
-
-    @staticmethod
-    def _is_zlib(data: bytes) -> bool:
-        return len(data) > 2 and int.from_bytes(data[:2], "big") % 31 == 0
 
 
 _EVENT_COLUMNS: Final = (
@@ -598,63 +752,142 @@ def _lenient_snapshots(body: wire.WireBody) -> wire.SnapshotBatch:
     )
 
 
-def _starts_as_event_array(head: bytes) -> bool:
-    """An array whose first item is an object with a type: plain rrweb."""
-    body = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    inner = body[1:].lstrip()
-    return (
-        body[:1] == b"["
-        and inner[:1] == b"{"
-        and b'"timestamp"' in inner
-        and b'"type"' in inner
-        and b"\n{" not in body[:2]
+def _checked(bundle: BundleFile) -> BundleFile:
+    """
+    Check that a bundle from anywhere is what its manifest says, before an archive has it.
+
+    Raises:
+        SourceDataError: It is not, or it names a place no recording has.
+    """
+    manifest = bundle.manifest
+    numbers = (manifest.start_ms, manifest.end_ms, manifest.duration_ms, manifest.raw_bytes)
+    problems = [] if EVENTS_FILE in bundle.files else ["it has no events"]
+    if safe_id(manifest.id) != manifest.id or safe_project(manifest.project) != manifest.project:
+        problems.append("its id or project is not one a recording can have")
+    elif any(abs(n) > _MAX_INT64 for n in numbers):
+        problems.append("its times are none")
+    if not problems:
+        store = {f"{manifest.key_prefix}/{name}": data for name, data in bundle.files.items()}
+        found = verify_recording(Recording(_Held(store), manifest.key_prefix, manifest))
+        problems = [f"{p.code}: {p.detail}" for p in found]
+    if problems:
+        raise SourceDataError(
+            f"the bundle is not a sound recording ({problems[0]}). It was changed, or made by "
+            "something else than replayport. Export it again",
+            reason=RejectReason.INVALID_ZIP,
+        )
+    return bundle
+
+
+class _Held:
+    """Files in memory, as `Recording` reads them from a store."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self._files = files
+
+    def get(self, key: str) -> bytes:
+        return self._files[key]
+
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        return self._files[key][start:end]
+
+
+def _request_of(line: bytes) -> _Request:
+    """Read a recorded HTTP request, as proxies and test sinks write them."""
+    members = split_object(line)
+    query = _value(members.get("query"))
+    if isinstance(query, str):
+        query = dict(parse_qsl(query.lstrip("?"), keep_blank_values=True))
+    times = (_value(members.get(key)) for key in ("ms", "t"))
+    received_ms = next(
+        (int(t) for t in times if isinstance(t, int | float) and 0 < t <= MAX_TIMESTAMP_MS), 0
+    )
+    return _Request(
+        method=text_of(members.get("method")) or "POST",
+        query=_strings(query),
+        headers=_strings(_value(members.get("headers"))),
+        body_file=text_of(members.get("body_file")),
+        body=members.get("body", b"null"),
+        received_ms=received_ms,
     )
 
 
-def _starts_as_window_line(head: bytes) -> bool:
-    """``["window", {`` : PostHog's v2 lines."""
-    return re.match(rb'\s*\[\s*(?:"(?:[^"\\]|\\.){0,4096}"|\d+|null)\s*,\s*\{', head) is not None
-
-
-def _objects(text: bytes) -> Iterator[bytes]:
-    """Give the objects of JSON lines, of an array, or the one document there is."""
-    body = text.strip()
-    if body[:1] == b"[":
-        try:
-            yield from (bytes(r) for r in msgspec.json.decode(body, type=list[Raw]))
-            return
-        except msgspec.DecodeError:
-            pass
-    lines = body.split(b"\n")
+def _value(raw: bytes | None) -> Any:
     try:
-        msgspec.json.decode(lines[0], type=Raw)
-    except msgspec.DecodeError:
-        yield body
-        return
-    yield from (line for line in lines if line and not line.isspace())
+        return None if raw is None else json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _strings(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {k: v for k, v in value.items() if isinstance(v, str)}
+
+
+def _is_json_text(data: bytes) -> bool:
+    """Tell whether bytes start as JSON does, after any amount of whitespace."""
+    head = data[: 2**16].removeprefix(b"\xef\xbb\xbf").lstrip()
+    return looks_like_json(head) or _NUMBER_FIRST.match(head) is not None
+
+
+def _is_utf16(data: bytes) -> bool:
+    """Tell UTF-16 text by its zero bytes: every other one, where JSON is ASCII."""
+    head = data[:18]
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        head = head[2:]
+    pairs = head[: len(head) // 2 * 2]
+    if len(pairs) < 4:
+        return False
+    return any(
+        not any(zeros) and all(32 <= c < 127 or c in b"\t\r\n" for c in letters)
+        for zeros, letters in ((pairs[::2], pairs[1::2]), (pairs[1::2], pairs[::2]))
+    )
+
+
+def _objects(text: bytes, shape: Shape, rejected: Counter[RejectReason]) -> Iterator[bytes]:
+    """Give the objects of JSON lines, of an array, or the one document there is."""
+    if shape.lines:
+        for line in text.split(b"\n"):
+            if line and not line.isspace():
+                yield line.strip()
+    elif is_array(text):
+        try:
+            yield from iter_array(text)
+        except SourceDataError as e:
+            rejected[RejectReason(e.reason)] += 1
+    else:
+        yield text
 
 
 def _decode_zstd(data: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    """Decompress zstd, keeping what decoded before any damage, as `decode_gzip` does."""
     out = bytearray()
+    rest = data
+    whole = True
     try:
-        with zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
-            data, read_across_frames=True
-        ) as reader:
-            while piece := reader.read(2**20):
-                out += piece
+        while rest[:4] == _ZSTD_MAGIC:  # frames may follow each other
+            frame = zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
+            at = 0
+            while not frame.eof and at < len(rest):
+                # Small steps: four bytes can hold 128 kB.
+                out += frame.decompress(rest[at : at + _ZSTD_STEP_BYTES])
+                at += _ZSTD_STEP_BYTES
                 if len(out) > max_bytes:
                     raise SourceDataError(
                         f"zstd of {len(data)} bytes holds more than {max_bytes}",
                         reason=RejectReason.TOO_LARGE,
                     )
+            whole = frame.eof
+            rest = frame.unused_data + rest[at:] if whole else b""
     except zstandard.ZstdError as e:
         if not out:
             raise SourceDataError(
                 f"zstd of {len(data)} bytes is damaged from its start",
                 reason=RejectReason.INVALID_ZSTD,
             ) from e
-        return bytes(out), False
-    return bytes(out), True
+        whole = False
+    return bytes(out), whole
 
 
 def _count(decoder: EventDecoder, rejected: Counter[str]) -> None:

@@ -378,6 +378,8 @@ class _SnapshotReader:
         try:
             text = decode_snappy(frame, max_bytes=self._source.max_recording_bytes)
         except SourceDataError as e:
+            if e.reason == RejectReason.TOO_LARGE:
+                raise
             self._decoder.reject(RejectReason(e.reason))
             self._missing.append(key)
             return

@@ -231,8 +231,7 @@ class Budget:
         now = self._clock()
         sent = [ms / 1000 for ms in state.sent_ms]
         at = max(now, state.not_before_ms / 1000)
-        # Past two full windows the pace is the slowest limit's own.
-        simulated = min(requests, 2 * max(limit.requests for limit in limits))
+        simulated = min(requests, _SIMULATED)
         for _ in range(simulated):
             for limit in limits:
                 if len(sent) >= limit.requests:
@@ -303,7 +302,7 @@ class _State:
             for ms in stored.get("sent_ms", ())
             if ms > self.now_ms - _KEEP_MS
         )
-        self.not_before_ms = int(stored.get("not_before_ms", 0))
+        self.not_before_ms = min(int(stored.get("not_before_ms", 0)), self.now_ms + _KEEP_MS)
         self.refused_at: dict[str, int] = dict(stored.get("refused_at", {}))
         self.learnt: dict[str, list[int]] = dict(stored.get("learnt", {}))
 
@@ -320,6 +319,9 @@ class _State:
             "learnt": self.learnt,
         }
 
+
+_SIMULATED: Final = 5000
+"""Requests played through one by one; those after them go at the slowest limit's pace."""
 
 _KEEP_MS: Final = 2 * 3600 * 1000
 """Stamps older than this are in no window."""

@@ -169,7 +169,6 @@ class FakePostHog:
         self.requests: list[LoggedRequest] = []
         self.faults: list[Fault] = []
         self.largest_page = 1000
-        self.on_request: Callable[[LoggedRequest], None] | None = None
         self._cursors = cursors
         self._generation = generation
         self._takes_ranges = takes_ranges

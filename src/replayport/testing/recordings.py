@@ -94,6 +94,53 @@ class FakeRecording:
         return max((last for _, last in self.spans_ms), default=0)
 
     @classmethod
+    def simple(
+        cls,
+        session_id: str,
+        *,
+        start_ms: int = 1_700_000_000_000,
+        blocks: int = 1,
+        events: int = 5,
+        window_id: str = "window-1",
+        **fields: Any,
+    ) -> FakeRecording:
+        """
+        Make one of a page and a moving pointer, a block every ten seconds.
+
+        Args:
+            session_id: Its id.
+            start_ms: Its first event.
+            blocks: How many.
+            events: In each block, a tenth of a second apart.
+            window_id: Its only window.
+            fields: Others of this class.
+        """
+        made = []
+        for n in range(blocks):
+            lines = []
+            for i in range(events):
+                time_ms = start_ms + n * FLUSH_MS + i * 100
+                event: dict[str, Any] = {
+                    "type": 3,
+                    "timestamp": time_ms,
+                    "data": {
+                        "source": 1,
+                        "positions": [{"x": n, "y": i, "id": 1, "timeOffset": 0}],
+                    },
+                }
+                if n == 0 and i == 0:
+                    href = f"https://shop.example/{session_id}"
+                    event.update(type=4, data={"href": href, "width": 800, "height": 600})
+                elif n == 0 and i == 1:
+                    node = {"type": 0, "childNodes": [], "id": 1}
+                    event.update(
+                        type=2, data={"node": node, "initialOffset": {"top": 0, "left": 0}}
+                    )
+                lines.append(_line(window_id, msgspec.json.encode(event)))
+            made.append(b"".join(lines))
+        return cls(session_id=session_id, blocks=tuple(made), **fields)
+
+    @classmethod
     def from_wire(cls, requests: Iterable[WireRequest]) -> list[FakeRecording]:
         """
         Make recordings of captured requests, as PostHog's ingestion does.

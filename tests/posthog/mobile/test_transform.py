@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support import corpus
 
 from replayport.posthog.mobile.transform import (
     FINDING_NOT_CONVERTED,
@@ -22,7 +21,7 @@ from replayport.posthog.mobile.transform import (
 )
 from replayport.rrweb.nodes import Node, element, find, text, text_content, walk
 
-CORPUS = Path(os.environ.get("REPLAYPORT_CORPUS", "corpus")) / "posthog-android-fixture"
+CORPUS = corpus.CORPUS / "posthog-android-fixture"
 T = 1_700_000_000_000
 
 

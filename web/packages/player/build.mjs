@@ -110,6 +110,12 @@ const pagePolicy = [
 ].join("; ");
 
 const template = await readFile(join(here, "export.html"), "utf8");
+// Named by hash and cut out by name: a formatter that touches them breaks every export.
+for (const part of ["<script>%PLAYER%</script>", 'id="recording">%RECORDING%</script>']) {
+  if (!template.includes(part)) {
+    throw new Error(`export.html has no ${part}`);
+  }
+}
 const page = template
   .replace("%POLICY%", () => pagePolicy)
   .replace("%PLAYER%", () => player.script);

@@ -60,8 +60,10 @@ KEYBOARD_TAG: Final = "keyboard"
 
 _RESET: Final = (
     "body { margin: unset; }",
-    "input, button, select, textarea { font: inherit; margin: 0; padding: 0; border: 0; "
-    "outline: 0; background: transparent; }",
+    (
+        "input, button, select, textarea { font: inherit; margin: 0; padding: 0; border: 0; "
+        "outline: 0; background: transparent; }"
+    ),
     "img { border-style: none; }",
 )
 _PAGE_STYLE: Final = "height: 100vh; width: 100vw;"

@@ -262,7 +262,7 @@ export class ReplayportPlayer extends HTMLElement {
     on(".full", () => {
       this.#run({ do: "fullscreen" });
     });
-    const select = this.#part<HTMLSelectElement>(".speed select");
+    const select = this.#partOf(".speed select", HTMLSelectElement);
     select.addEventListener("change", () => {
       this.setSpeed(Number(select.value));
     });
@@ -283,7 +283,7 @@ export class ReplayportPlayer extends HTMLElement {
     if (session === null) {
       return;
     }
-    const select = this.#part<HTMLSelectElement>(".speed select");
+    const select = this.#partOf(".speed select", HTMLSelectElement);
     if (!SPEEDS.includes(session.speed) && select.querySelector(".own") === null) {
       const own = document.createElement("option");
       own.className = "own";
@@ -313,6 +313,7 @@ export class ReplayportPlayer extends HTMLElement {
   }
 
   #onState(state: State, before: State): void {
+    this.#part(".bottom").inert = state.name === "failed";
     const button = this.#part(".toggle");
     const isOver = state.name === "ended";
     button.innerHTML = isOver ? ICONS.replay : state.wantsPlay ? ICONS.pause : ICONS.play;
@@ -567,12 +568,16 @@ export class ReplayportPlayer extends HTMLElement {
   }
 
   #panel(): HTMLDialogElement {
-    return this.#part<HTMLDialogElement>(".panel");
+    return this.#partOf(".panel", HTMLDialogElement);
   }
 
-  #part<T extends HTMLElement = HTMLElement>(selector: string): T {
-    const part = this.#root.querySelector<T>(selector);
-    if (part === null) {
+  #part(selector: string): HTMLElement {
+    return this.#partOf(selector, HTMLElement);
+  }
+
+  #partOf<T extends HTMLElement>(selector: string, kind: new () => T): T {
+    const part = this.#root.querySelector(selector);
+    if (!(part instanceof kind)) {
       throw new TypeError(`the player's template has no ${selector}`);
     }
     return part;

@@ -12,7 +12,7 @@ import type { Driver } from "./driver/driver";
 import { NoFullSnapshotError, PlayerError } from "./errors";
 import type { Rows } from "./frame/protocol";
 import { planOf, type Plan } from "./plan";
-import type { Stage } from "./stage";
+import type { Screen } from "./stage";
 import { idleAt, timelineOf, windowAt, type Marker, type Timeline } from "./timeline";
 import { INITIAL_STATE, transition, type PlayerEvent, type State } from "./transition";
 
@@ -47,7 +47,7 @@ interface Stretch {
 const EMPTY_TIMELINE: Timeline = { markers: [], idle: [], changes: [], windows: [] };
 
 export class Session {
-  readonly #stage: Stage;
+  readonly #stage: Screen;
   readonly #events: SessionEvents;
   readonly #clock = new Clock();
   readonly #stretches = new Map<string, Stretch>();
@@ -72,7 +72,7 @@ export class Session {
   #laterRows: () => void = () => undefined;
   #closed = false;
 
-  constructor(stage: Stage, events: SessionEvents) {
+  constructor(stage: Screen, events: SessionEvents) {
     this.#stage = stage;
     this.#events = events;
   }
@@ -380,13 +380,14 @@ export class Session {
       return { due, later };
     }
     const meta = plan.meta;
-    const metaIndex = await driver.readIndex(meta.group);
-    const metaData = (await driver.readData(meta.group)).data[meta.row] ?? null;
+    const isHere = meta.group === group;
+    const metaIndex = isHere ? index : await driver.readIndex(meta.group);
+    const metaData = isHere ? data : (await driver.readData(meta.group)).data;
     return {
       due: {
         timestampMs: [metaIndex.timestampMs[meta.row] ?? 0, ...due.timestampMs],
         type: [EventType.Meta, ...due.type],
-        data: [metaData, ...due.data],
+        data: [metaData[meta.row] ?? null, ...due.data],
       },
       later,
     };

@@ -18,6 +18,9 @@ export interface StageEvents {
   readonly onFinding: (code: string, count: number) => void;
 }
 
+/** What a session needs of a stage. */
+export type Screen = Pick<Stage, "take" | "append" | "show" | "pace" | "drop">;
+
 export class Stage {
   readonly frame: HTMLIFrameElement;
   readonly #events: StageEvents;

@@ -10,9 +10,10 @@
 const SELF_CONTAINED =
   /^\s*(?:data:(?:image|font|application\/(?:x-)?font|application\/vnd\.ms-fontobject|application\/octet-stream)|#)/i;
 
-const STRING = `"(?:\\\\[\\s\\S]|[^"\\\\\\n])*"?|'(?:\\\\[\\s\\S]|[^'\\\\\\n])*'?`;
+// A string ends at a line end too; a browser that met one inside would read on as CSS.
+const STRING = `"(?:\\\\[\\s\\S]|[^"\\\\\\n\\r\\f])*"?|'(?:\\\\[\\s\\S]|[^'\\\\\\n\\r\\f])*'?`;
 const COMMENT = `\\/\\*[\\s\\S]*?(?:\\*\\/|$)`;
-const URL_TOKEN = `(?:url|src)\\(\\s*(?:${STRING}|[^)"']*)\\s*\\)?`;
+const URL_TOKEN = `(?:url|src)\\(\\s*(?:${STRING})?[^)]*\\)?`;
 
 /**
  * One pass over the tokens that matter. Comments and strings come first, so that an
@@ -23,7 +24,7 @@ const TOKENS = new RegExp(
   [
     COMMENT,
     `@import\\b(?:${COMMENT}|${STRING}|${URL_TOKEN}|[^;"'])*;?`,
-    `(?:-webkit-)?image-set\\((?:${STRING}|${URL_TOKEN}|[^()"']|\\([^)]*\\))*\\)?`,
+    `(?:-webkit-)?image-set\\((?:${STRING}|${URL_TOKEN}|[^()"']|\\([^)]*\\)?)*\\)?`,
     URL_TOKEN,
     STRING,
     "@font-face\\b",
@@ -52,7 +53,7 @@ export function cleanCss(text: string): CleanCss {
       inFontFace = false;
       return token;
     }
-    const start = token.slice(0, 12).toLowerCase();
+    const start = token.slice(0, 20).toLowerCase();
     if (start.startsWith("@font-face")) {
       inFontFace = true;
       return token;
@@ -61,7 +62,7 @@ export function cleanCss(text: string): CleanCss {
       removed += 1;
       return "";
     }
-    if (start.includes("image-set(")) {
+    if (/^(?:-webkit-)?image-set\(/.test(start)) {
       if (addressesOf(token).every((address) => SELF_CONTAINED.test(address))) {
         return token;
       }

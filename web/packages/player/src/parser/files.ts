@@ -22,8 +22,7 @@ export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 export function memoryFile(bytes: Uint8Array): ByteFile {
   return {
     byteLength: bytes.byteLength,
-    slice: (start, end = bytes.byteLength) =>
-      Promise.resolve(bytes.slice(start, end).buffer),
+    slice: (start, end = bytes.byteLength) => Promise.resolve(bytes.slice(start, end).buffer),
   };
 }
 

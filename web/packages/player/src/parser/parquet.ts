@@ -153,7 +153,14 @@ function rangesOf(rowGroups: readonly RowGroup[]): RowGroupRange[] {
           "found in it. Rewrite the file with replayport compact.",
       );
     }
-    return { rowStart, rowEnd: row, startMs: Number(least), endMs: Number(greatest) };
+    const range = { rowStart, rowEnd: row, startMs: Number(least), endMs: Number(greatest) };
+    if (!Object.values(range).every(Number.isSafeInteger)) {
+      throw new DamagedRecordingError(
+        `Row group at row ${rowStart} has no sound numbers in the footer. The file is damaged; ` +
+          "run replayport verify.",
+      );
+    }
+    return range;
   });
 }
 

@@ -1,0 +1,386 @@
+"""
+Writes the reference pages that follow from the code, into ``docs/reference/``.
+
+```
+python dev/gen_docs.py            write them
+python dev/gen_docs.py --check    write nothing; exit 1 when a page differs
+```
+
+Each function below makes one page from one table of the package: what is promised in the
+documentation is what the code holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import typer.main
+
+import replayport
+from replayport import errors
+from replayport.cli import app
+from replayport.export import EXPORTS
+from replayport.format.schema import ANALYTICS_SCHEMA, EVENTS_SCHEMA
+from replayport.format.verify import PROBLEM_MEANINGS
+from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS
+from replayport.player_assets import PlayerNotBuiltError
+from replayport.settings import SETTINGS
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+REFERENCE: Final = ROOT / "docs" / "reference"
+NOTICE: Final = "<!-- Made by dev/gen_docs.py. Change the code it names, then run: make gen -->\n"
+
+OTHER_MEANING: Final = {("host", "pull posthog"), ("archive", "demo"), ("port", "demo")}
+"""Options named like a setting that do not set it, with the command that has them."""
+
+OUTSIDE_ERRORS: Final = (PlayerNotBuiltError,)
+"""Errors that are defined beside what raises them, not in `replayport.errors`."""
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Yield each command's words (``pull posthog``) and its parser, in order of the help."""
+
+    def walk(group: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        for name, command in group.commands.items():
+            if getattr(command, "commands", None):
+                yield from walk(command, (*words, name))
+            else:
+                yield " ".join((*words, name)), command
+
+    yield from walk(typer.main.get_command(app), ())
+
+
+def options(command: Any) -> list[str]:
+    """Give the long options of a command, without ``--help``."""
+    found = []
+    for param in command.params:
+        found += [o for o in (*param.opts, *param.secondary_opts) if o.startswith("--")]
+    return [o for o in found if o != "--help"]
+
+
+def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    """Make a Markdown table."""
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {' | '.join(_cell(c) for c in row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip().replace("|", "\\|")
+
+
+def _page(title: str, origin: str, body: str) -> str:
+    return f"{NOTICE}\n# {title}\n\n{origin}\n\n{body.strip()}\n"
+
+
+def _default(param: Any) -> str:
+    value = param.default
+    if callable(value):
+        value = None
+    if param.secondary_opts and isinstance(value, bool):
+        return f"`{param.opts[0] if value else param.secondary_opts[0]}`"
+    if value in (None, False, (), []):
+        return ""
+    return f"`{value}`"
+
+
+def _usage(words: str, command: Any) -> str:
+    arguments = []
+    for param in command.params:
+        if param.param_type_name == "argument":
+            name = param.metavar or (param.name or "").upper()
+            many = "…" if param.nargs == -1 and not name.endswith("…") else ""
+            arguments.append(f"{name}{many}")
+        elif param.required:
+            arguments.append(f"{param.opts[0]} {param.metavar or (param.name or '').upper()}")
+    return " ".join(["replayport", words, "[OPTIONS]", *arguments])
+
+
+def commands_page() -> str:
+    """Make the page of commands from the Typer app."""
+    intro = (
+        "Every command takes `-h` and `--help`. `replayport --version` prints the version.\n"
+        "Exit codes: 0 when all asked for was done, 1 when some of it failed (each item named with\n"
+        "its reason), 2 for a wrong call, 130 after Ctrl-C, which leaves a state the same command\n"
+        "continues from. With `--json` a command prints one document on standard output and\n"
+        "nothing else there.\n\n"
+        "Times are written `2026-11-01`, `2026-11-01T12:30:00Z`, or as an age: `36h`, `7d`, `2w`."
+    )
+    body = [intro]
+    for words, command in commands():
+        help_ = inspect.cleandoc(command.help or "")
+        body.append(f"## `replayport {words}`\n\n{help_}\n\n```text\n{_usage(words, command)}\n```")
+        rows = []
+        for param in command.params:
+            if param.param_type_name == "argument":
+                name = f"`{param.metavar or (param.name or '').upper()}`"
+            else:
+                shown = [*param.opts, *param.secondary_opts]
+                name = ", ".join(f"`{o}`" for o in shown)
+            default = "required" if param.required else _default(param)
+            rows.append((name, getattr(param, "help", None) or "", default))
+        if rows:
+            body.append(table(("option", "what", "default"), iter(rows)).strip())
+    return _page("Commands", "From `replayport.cli`.", "\n\n".join(body))
+
+
+def settings_page() -> str:
+    """Make the page of settings from `SETTINGS`."""
+    takers: dict[str, list[str]] = {}
+    for words, command in commands():
+        for param in command.params:
+            names = {o.lstrip("-").replace("-", "_") for o in param.opts}
+            for name in names | {param.name}:
+                if name not in SETTINGS or (name, words) in OTHER_MEANING:
+                    continue
+                if words not in takers.setdefault(name, []):
+                    takers[name].append(words)
+    # The one option whose name is shorter than its setting's.
+    takers.setdefault("posthog_plan", []).extend(w for w, c in commands() if "--plan" in options(c))
+    rows = (
+        (
+            f"`{s.name}`",
+            s.help,
+            s.unit,
+            "" if s.default == "" else f"`{s.default}`",
+            f"`{s.env}`",
+            ", ".join(f"`{w}`" for w in takers.get(s.name, [])),
+        )
+        for s in SETTINGS.values()
+    )
+    body = (
+        "Precedence: command-line option, environment variable, file, default. The file is\n"
+        "`replayport.toml` in the current folder, or what `REPLAYPORT_CONFIG` names; a line is\n"
+        '`posthog_plan = "paid"`. An unknown name in it is an error. `replayport settings`\n'
+        "prints every setting with its value, its unit, and where the value came from; a secret\n"
+        "is shown as set or not.\n\n"
+        + table(("setting", "what", "unit", "default", "variable", "option of"), rows)
+        + "\nThe option of a setting is its name with dashes (`max_wait_s`: `--max-wait-s`);\n"
+        "`posthog_plan` is `--plan`. Settings without a command in the last column have no option.\n"
+    )
+    return _page("Settings", "From `replayport.settings`.", body)
+
+
+def outcomes_page() -> str:
+    """Make the page of reject reasons and findings."""
+    reasons = (
+        (f"`{r.value}`", meaning, remedy) for r, (meaning, remedy) in REASON_MEANINGS.items()
+    )
+    findings = ((f"`{code}`", meaning) for code, meaning in FINDING_MEANINGS.items())
+    body = (
+        "What can happen to a recording, a block or an event on its way in. Both sets are closed:\n"
+        "nothing is skipped without one of these.\n\n"
+        "## Reject reasons\n\nWhat is rejected is not stored. Reasons appear in the report of\n"
+        "`import` and `pull`, and in a manifest's `rejected` for events of a stored recording.\n\n"
+        + table(("reason", "meaning", "remedy"), reasons)
+        + "\n## Findings\n\nWhat is stored, and worth knowing. Findings appear in reports and in a\n"
+        "manifest's `findings`.\n\n" + table(("finding", "meaning"), findings)
+    )
+    return _page("Outcomes", "From `replayport.outcomes`.", body)
+
+
+def verify_page() -> str:
+    """Make the page of what `verify` finds."""
+    rows = ((f"`{code}`", meaning) for code, meaning in PROBLEM_MEANINGS.items())
+    body = (
+        "`replayport verify` looks at every folder in the store, whatever the catalog says, and\n"
+        "prints one line a problem. It exits 1 when there is any but `orphan`. `--quick` leaves\n"
+        "out parsing every JSON text.\n\n" + table(("code", "meaning"), rows)
+    )
+    return _page("Problems `verify` finds", "From `replayport.format.verify`.", body)
+
+
+def _error_classes() -> list[type[Exception]]:
+    own = [
+        c
+        for c in vars(errors).values()
+        if inspect.isclass(c) and issubclass(c, Exception) and c.__module__ == errors.__name__
+    ]
+    return [*own, *OUTSIDE_ERRORS]
+
+
+def errors_page() -> str:
+    """Make the page of exceptions."""
+
+    def under(parent: type[Exception], depth: int) -> Iterator[str]:
+        yield "    " * depth + parent.__name__
+        for child in _error_classes():
+            if child.__bases__[0] is parent:
+                yield from under(child, depth + 1)
+
+    def rows() -> Iterator[tuple[str, ...]]:
+        for c in _error_classes():
+            doc = inspect.cleandoc(c.__doc__ or "")
+            summary, _, rest = doc.partition("\n\n")
+            attributes = rest.partition("Attributes:")[2]
+            yield f"`{c.__name__}`", summary, " ".join(attributes.split())
+
+    tree = "\n".join(under(errors.ReplayError, 0))
+    body = (
+        "Everything replayport raises on purpose is a `ReplayError`. Wrong calls are Python's own\n"
+        "`ValueError`, a missing object of a store is `FileNotFoundError`. Messages say what was\n"
+        "observed, what it means, and what to do; they hold names, lengths and ids, no recorded\n"
+        f"values.\n\n```text\n{tree}\n```\n\n" + table(("class", "when", "attributes"), rows())
+    )
+    return _page("Errors", "From `replayport.errors`.", body)
+
+
+def exports_page() -> str:
+    """Make the page of export formats."""
+    rows = ((f"`{e.name}`", f"`{e.suffix}`", e.help) for e in EXPORTS.values())
+    body = (
+        "`replayport export ID --as FORMAT` writes one recording. Without `-o` the file is named\n"
+        "after the recording; `-o -` writes to standard output.\n\n"
+        + table(("format", "ending", "what"), rows)
+        + "\n`--window` and `--order` choose events; a bundle is always the whole recording, and the\n"
+        "HTML page is always in playing order. `--playable` applies the fixes a player needs\n"
+        "(mobile wireframes to DOM, missing Meta events, repeated events); without it an export\n"
+        "holds what the source sent. The HTML page applies them to mobile recordings by itself.\n"
+    )
+    return _page("Export formats", "From `replayport.export`.", body)
+
+
+def type_name(type_: pa.DataType) -> str:
+    """Name a column's type as the documentation does."""
+    if pa.types.is_dictionary(type_):
+        return f"dictionary<{type_.value_type}>"
+    return {"float": "float32"}.get(str(type_), str(type_))
+
+
+def schema_page() -> str:
+    """Make the page of columns; meanings are in the specification."""
+
+    def rows(schema: pa.Schema) -> Iterator[tuple[str, ...]]:
+        for field in schema:
+            yield f"`{field.name}`", type_name(field.type), "yes" if field.nullable else "no"
+
+    head = ("column", "type", "null")
+    body = (
+        "What each column means, and the rules around it, is in the\n"
+        "[specification](../../spec/recording.md).\n\n"
+        "## `events.parquet`\n\n"
+        + table(head, rows(EVENTS_SCHEMA))
+        + "\n## `analytics.parquet`\n\n"
+        + table(head, rows(ANALYTICS_SCHEMA))
+    )
+    return _page("Columns", "From `replayport.format.schema`.", body)
+
+
+def _members(c: type) -> Iterator[tuple[str, ...]]:
+    for name, member in vars(c).items():
+        if name.startswith("_"):
+            continue
+        function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+        if isinstance(member, property):
+            yield f"`.{name}`", _summary(member.fget)
+        elif inspect.isfunction(function):
+            yield f"`.{name}({_parameters(function)})`", _summary(function)
+
+
+def _parameters(function: Any) -> str:
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    return ", ".join(
+        stars.get(p.kind, "") + p.name
+        for p in inspect.signature(function).parameters.values()
+        if p.name not in ("self", "cls")
+    )
+
+
+def _summary(thing: Any) -> str:
+    doc = inspect.cleandoc(getattr(thing, "__doc__", None) or "")
+    return " ".join(doc.partition("\n\n")[0].split())
+
+
+def _fields(c: type) -> list[str]:
+    return [n for n in getattr(c, "__annotations__", {}) if not n.startswith("_")]
+
+
+def _attributes(c: type) -> list[str]:
+    """Give the attributes a class's docstring lists."""
+    listed = inspect.cleandoc(c.__doc__ or "").partition("Attributes:\n")[2]
+    return re.findall(r"^ +(\w+):", listed, re.MULTILINE)
+
+
+def api_page() -> str:
+    """Make the page of the promised names."""
+    intro = (
+        "These names are promised: they change only with a word in the changelog. Everything else\n"
+        "can be imported, and may move. Ranges are half-open, times are epoch milliseconds (`*_ms`),\n"
+        "sizes are bytes (`*_bytes`)."
+    )
+    body = [intro]
+    for name in sorted(replayport.__all__):
+        thing = getattr(replayport, name)
+        body.append(f"## `replayport.{name}`")
+        if inspect.isclass(thing):
+            body.append(_summary(thing))
+            fields = _fields(thing) or _attributes(thing)
+            if fields:
+                body.append("Fields: " + ", ".join(f"`{f}`" for f in fields) + ".")
+            rows = list(_members(thing))
+            if rows:
+                body.append(table(("member", "what"), iter(rows)).strip())
+        elif callable(thing):
+            body.append(f"`{name}({_parameters(thing)})`: {_summary(thing)}")
+        else:
+            body.append("The installed version, as text.")
+    return _page("Python API", "From `replayport.__all__`.", "\n\n".join(body))
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "commands.md": commands_page,
+    "settings.md": settings_page,
+    "outcomes.md": outcomes_page,
+    "verify.md": verify_page,
+    "errors.md": errors_page,
+    "exports.md": exports_page,
+    "schema.md": schema_page,
+    "api.md": api_page,
+}
+"""File name in ``docs/reference`` to what makes it."""
+
+
+def main() -> int:
+    """Write the pages, or compare them."""
+    parser = argparse.ArgumentParser(description="Make the generated reference pages.")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
+    check = parser.parse_args().check
+    stale = 0
+    for name, make in PAGES.items():
+        path = REFERENCE / name
+        new = make()
+        old = path.read_text("utf-8") if path.is_file() else ""
+        if new == old:
+            continue
+        stale += 1
+        if check:
+            difference = difflib.unified_diff(
+                old.splitlines(),
+                new.splitlines(),
+                f"docs/reference/{name}",
+                "from the code",
+                "",
+                "",
+                1,
+            )
+            print("\n".join(difference))
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(new, "utf-8")
+            print(f"wrote docs/reference/{name}")
+    if check and stale:
+        print(f"{stale} pages differ from the code. Run: make gen", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Each module has its test at the same place; the exceptions are listed, and only shrink."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src" / "replayport"
+
+WITHOUT_OWN_TEST: dict[str, str] = {}
+"""Module to the test file that holds it instead."""
+
+WITHOUT_MODULE: dict[str, str] = {}
+"""Test file to what it is about."""
+
+
+def modules() -> list[str]:
+    """Give the files that define something: a package's ``__init__`` may only explain it."""
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        if any(isinstance(node, kinds) for node in ast.parse(path.read_text("utf-8")).body):
+            found.append(path.relative_to(SOURCE).as_posix())
+    return found
+
+
+def test_of(module: str) -> list[str]:
+    """Give where a module's test may be: beside, or one up for a package itself."""
+    path = Path(module)
+    if path.name == "__init__.py":
+        folder = path.parent
+        return [
+            (folder / f"test_{folder.name}.py").as_posix(),
+            (folder.parent / f"test_{folder.name}.py").as_posix(),
+        ]
+    return [(path.parent / f"test_{path.stem.strip('_')}.py").as_posix()]
+
+
+test_of.__test__ = False  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_module_has_its_test(module):
+    there = [name for name in test_of(module) if (TESTS / name).is_file()]
+    if module in WITHOUT_OWN_TEST:
+        assert not there, f"{module} has its test now: take it out of WITHOUT_OWN_TEST"
+        assert (TESTS / WITHOUT_OWN_TEST[module]).is_file()
+    else:
+        assert there, f"no test for {module}; expected {' or '.join(test_of(module))}"
+
+
+def test_every_test_has_its_module():
+    wanted = {name for module in modules() for name in test_of(module)}
+    found = {p.relative_to(TESTS).as_posix() for p in TESTS.rglob("test_*.py")}
+    assert found - wanted - set(WITHOUT_MODULE) == set()
+    assert set(WITHOUT_MODULE) - found == set()
+
+
+def test_exceptions_name_modules_there_are():
+    assert set(WITHOUT_OWN_TEST) - set(modules()) == set()

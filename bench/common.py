@@ -28,6 +28,8 @@ from rich.table import Table
 BENCH: Final = Path(__file__).resolve().parent
 RESULTS: Final = BENCH / "results"
 MB: Final = 1_000_000
+ROOT_ENV: Final = {"PYTHONPATH": os.pathsep.join((str(BENCH.parent / "src"), str(BENCH)))}
+"""So that a child process finds the checkout's package and these modules."""
 
 _MACHINE_COLUMNS: Final = ("date", "cpu", "cores", "load", "python", "node", "replayport")
 

@@ -20,13 +20,13 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from replayport.archive import RecordingDraft
+from replayport.draft import RecordingDraft
 from replayport.posthog.blocks import encode_snappy, iter_lines
 from replayport.posthog.lines import EventDecoder
 from replayport.testing import FakeRecording, WireRequest, load_requests
@@ -86,6 +86,14 @@ def decode_blocks(blocks: Sequence[bytes]) -> EventDecoder:
     return decoder
 
 
+def decode_lines(pieces: Iterable[bytes]) -> EventDecoder:
+    """Decode pieces of JSON lines."""
+    decoder = EventDecoder()
+    for piece in pieces:
+        decoder.feed_lines(piece)
+    return decoder
+
+
 def corpus_folder() -> Path | None:
     """Find the folder of further recordings; None when there is none."""
     named = os.environ.get("REPLAYPORT_CORPUS")
@@ -121,16 +129,18 @@ def all_inputs() -> tuple[Input, ...]:
     return demo_inputs() + corpus_inputs()
 
 
-def synthetic_lines(target_bytes: int) -> Iterator[bytes]:
+def synthetic_lines(target_bytes: int, *, one_window: bool = False) -> Iterator[bytes]:
     """
     Generate a long recording from the shipped ones, as blocks of JSON lines.
 
-    The events of the demo recordings again and again, each round in a window and a
-    stretch of time of its own. So that it does not compress to nothing, every node id is
-    moved and every text and address gets words of its own in each round.
+    The events of the demo recordings again and again, each round in a stretch of time of
+    its own, a new window each time all had their turn. So that it does not compress to
+    nothing, every node id is moved and every text and address gets words of its own in
+    each round.
 
     Args:
         target_bytes: How much to generate, decoded.
+        one_window: All in one window: rrweb's own player knows no others.
 
     Yields:
         Blocks of about ten seconds of one round, ordered by time. The same on each run.
@@ -141,7 +151,9 @@ def synthetic_lines(target_bytes: int) -> Iterator[bytes]:
     rounds = [list(decode_blocks(i.blocks).columns.events()) for i in demo_inputs()]
     while made < target_bytes:
         events = rounds[n % len(rounds)]
-        window_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"window {n // len(rounds)}"))
+        window_id = str(
+            uuid.uuid5(uuid.NAMESPACE_OID, f"window {0 if one_window else n // len(rounds)}")
+        )
         first_ms = min(e.timestamp_ms for e in events)
         last_ms = max(e.timestamp_ms for e in events)
         vary = _Variation(n)
@@ -214,6 +226,11 @@ def replicated(inputs: Sequence[Input], target_bytes: int) -> list[tuple[str, In
     return [
         (f"{i.session_id}-{n}" if n else i.session_id, i) for n in range(rounds) for i in inputs
     ]
+
+
+def set_sha256(inputs: Sequence[Input]) -> str:
+    """Name a set of inputs: the SHA-256 of theirs, one a line."""
+    return hashlib.sha256("".join(f"{i.sha256}\n" for i in inputs).encode()).hexdigest()
 
 
 def _inputs(name: str, requests: list[WireRequest]) -> Iterator[Input]:

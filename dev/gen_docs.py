@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import importlib
 import inspect
+import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -31,7 +33,6 @@ from replayport.export import EXPORTS
 from replayport.format.schema import ANALYTICS_SCHEMA, EVENTS_SCHEMA
 from replayport.format.verify import PROBLEM_MEANINGS
 from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS
-from replayport.player_assets import PlayerNotBuiltError
 from replayport.settings import SETTINGS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -40,9 +41,6 @@ NOTICE: Final = "<!-- Made by dev/gen_docs.py. Change the code it names, then ru
 
 OTHER_MEANING: Final = {("host", "pull posthog"), ("archive", "demo"), ("port", "demo")}
 """Options named like a setting that do not set it, with the command that has them."""
-
-OUTSIDE_ERRORS: Final = (PlayerNotBuiltError,)
-"""Errors that are defined beside what raises them, not in `replayport.errors`."""
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -109,7 +107,7 @@ def commands_page() -> str:
     intro = (
         "Every command takes `-h` and `--help`. `replayport --version` prints the version.\n"
         "Exit codes: 0 when all asked for was done, 1 when some of it failed (each item named with\n"
-        "its reason), 2 for a wrong call, 130 after Ctrl-C, which leaves a state the same command\n"
+        "its reason), 2 for a wrong call or setting, 130 after Ctrl-C, which leaves a state the same command\n"
         "continues from. With `--json` a command prints one document on standard output and\n"
         "nothing else there.\n\n"
         "Times are written `2026-11-01`, `2026-11-01T12:30:00Z`, or as an age: `36h`, `7d`, `2w`."
@@ -198,13 +196,22 @@ def verify_page() -> str:
     return _page("Problems `verify` finds", "From `replayport.format.verify`.", body)
 
 
-def _error_classes() -> list[type[Exception]]:
-    own = [
-        c
-        for c in vars(errors).values()
-        if inspect.isclass(c) and issubclass(c, Exception) and c.__module__ == errors.__name__
-    ]
-    return [*own, *OUTSIDE_ERRORS]
+def error_classes() -> list[type[Exception]]:
+    """Give every public error of the package, those of `replayport.errors` first."""
+    for module in pkgutil.walk_packages(replayport.__path__, "replayport."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    own = list(vars(errors).values())
+
+    def below(parent: type[Exception]) -> Iterator[type[Exception]]:
+        yield parent
+        for child in parent.__subclasses__():
+            yield from below(child)
+
+    found = {c for c in below(errors.ReplayError) if not c.__name__.startswith("_")}
+    return sorted(
+        found, key=lambda c: (own.index(c) if c in own else len(own), c.__module__, c.__name__)
+    )
 
 
 def errors_page() -> str:
@@ -212,12 +219,12 @@ def errors_page() -> str:
 
     def under(parent: type[Exception], depth: int) -> Iterator[str]:
         yield "    " * depth + parent.__name__
-        for child in _error_classes():
+        for child in error_classes():
             if child.__bases__[0] is parent:
                 yield from under(child, depth + 1)
 
     def rows() -> Iterator[tuple[str, ...]]:
-        for c in _error_classes():
+        for c in error_classes():
             doc = inspect.cleandoc(c.__doc__ or "")
             summary, _, rest = doc.partition("\n\n")
             attributes = rest.partition("Attributes:")[2]
@@ -230,7 +237,9 @@ def errors_page() -> str:
         "observed, what it means, and what to do; they hold names, lengths and ids, no recorded\n"
         f"values.\n\n```text\n{tree}\n```\n\n" + table(("class", "when", "attributes"), rows())
     )
-    return _page("Errors", "From `replayport.errors`.", body)
+    return _page(
+        "Errors", "From `replayport.errors`, and what is defined beside what raises it.", body
+    )
 
 
 def exports_page() -> str:

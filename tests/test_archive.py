@@ -9,7 +9,8 @@ import shutil
 import pytest
 from tests.support.builders import START_MS, click, draft, visit
 
-from replayport.archive import ARCHIVE_FILE, Archive
+from replayport import archive as archive_module
+from replayport.archive import ARCHIVE_FILE, NEXT_MANIFEST_FILE, Archive
 from replayport.errors import (
     AmbiguousRecordingError,
     ArchiveError,
@@ -173,6 +174,42 @@ def test_unknown_manifest_fields_do_not_matter(archive):
     assert archive.recording("s-1").manifest.events == len(visit())
 
 
+ROWS = [{"timestamp_ms": 1, "event": "e", "properties": "{}"}]
+
+
+def test_compact_does_not_undo_what_came_meanwhile(archive, monkeypatch):
+    archive.write(draft())
+    real = archive_module.reencode_events
+
+    def slow(*args, **kwargs):
+        archive.write(draft([*visit(), click(999)]), replace=True)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(archive_module, "reencode_events", slow)
+    was, now = archive.compact("s-1")
+    assert was == now
+    assert archive.recording("s-1").manifest.events == len(visit()) + 1
+
+
+def test_a_live_writer_is_not_recovered_from_under(archive):
+    archive.write(draft())
+    prefix = archive.row("s-1").key_prefix
+    manifest = archive.recording("s-1").manifest
+    archive.store.put(f"{prefix}/{NEXT_MANIFEST_FILE}", manifest.to_bytes())
+    with archive.store.lease("locks/p/s-1", ttl_s=60):
+        assert not archive.recover(prefix)
+        assert archive.store.exists(f"{prefix}/{NEXT_MANIFEST_FILE}")
+    assert archive.recover(prefix)
+    assert not archive.store.exists(f"{prefix}/{NEXT_MANIFEST_FILE}")
+
+
+def test_an_archive_id_that_is_a_path_is_refused(archive, tmp_path):
+    path = tmp_path / "a" / ARCHIVE_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "archive_id": "../../x"}))
+    with pytest.raises(ArchiveError, match="UUID"):
+        Archive.open(tmp_path / "a")
+
+
 class Cut(BaseException):
     """Stands for a process that is killed."""
 
@@ -184,7 +221,7 @@ def test_killed_anywhere_while_writing_and_rewriting(tmp_path):
         n += 1
         path = tmp_path / f"a{n}"
         with Archive.open(path, create=True) as archive:
-            archive.write(draft(session_id="kept"))
+            archive.write(draft(session_id="kept", analytics=ROWS))
             left = [n]
 
             def counting(real):
@@ -196,12 +233,16 @@ def test_killed_anywhere_while_writing_and_rewriting(tmp_path):
 
                 return call
 
+            more = [{"timestamp_ms": 2, "event": "late", "properties": "{}"}]
             for verb in ("put", "put_new", "delete"):
                 setattr(archive.store, verb, counting(getattr(archive.store, verb)))
             done = False
             try:
                 archive.write(draft(session_id="new"))
-                archive.write(draft([*visit(), click(999)], session_id="kept"), replace=True)
+                archive.write(
+                    draft([*visit(), click(999)], session_id="kept", analytics=[*ROWS, *more]),
+                    replace=True,
+                )
                 done = True
             except Cut:
                 pass
@@ -212,6 +253,7 @@ def test_killed_anywhere_while_writing_and_rewriting(tmp_path):
             assert again.recording("kept").manifest.events in (len(visit()), len(visit()) + 1)
             for recording in again.recordings():
                 assert len(list(recording.events())) == recording.manifest.events
+                assert recording.analytics().num_rows == recording.manifest.analytics_events
         if done:
             break
     assert n > 5

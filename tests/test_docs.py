@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.support.builders import draft
 
 from replayport import archive as archive_module
 from replayport import errors, recording, store
@@ -27,7 +28,7 @@ from replayport.format.verify import PROBLEM_MEANINGS
 from replayport.format.writer import encode_events
 from replayport.outcomes import FINDING_MEANINGS, RejectReason
 from replayport.settings import SETTINGS
-from tests.support.builders import draft
+from replayport.sources.rate_limits import PLANS, QUERY_PLANS
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -118,9 +119,8 @@ def test_every_setting_reason_finding_problem_error_and_format_is_documented():
         assert f"| `{code}` |" in text(REFERENCE / "verify.md")
     for name in EXPORTS:
         assert f"| `{name}` |" in text(REFERENCE / "exports.md")
-    for name, thing in vars(errors).items():
-        if isinstance(thing, type) and issubclass(thing, errors.ReplayError):
-            assert f"| `{name}` |" in text(REFERENCE / "errors.md")
+    for error in (*gen_docs().error_classes(), errors.MissingExtraError):
+        assert f"| `{error.__name__}` |" in text(REFERENCE / "errors.md")
 
 
 def test_every_finding_the_code_counts_has_a_meaning():
@@ -143,7 +143,10 @@ def test_every_route_is_documented(tmp_path):
 
     page = text(REFERENCE / "http.md")
     with Archive.open(tmp_path / "a", create=True) as opened:
-        routes = {route.path for route in make_app(opened).routes}
+        app = make_app(opened)
+        while not hasattr(app, "routes"):  # what stands around the routes
+            app = app._app
+        routes = {route.path for route in app.routes}
     assert routes
     assert {r for r in routes if f"`{r}`" not in page} == set()
 
@@ -151,6 +154,15 @@ def test_every_route_is_documented(tmp_path):
 def test_variables_named_exist():
     known = {s.env for s in SETTINGS.values()} | OTHER_VARIABLES
     assert set(re.findall(r"\bREPLAYPORT_[A-Z_]+\b", everything())) <= known
+
+
+def test_the_budget_page_has_the_numbers_that_are_kept():
+    def words(limits):
+        units = {60: "a minute", 3600: "an hour"}
+        return ", ".join(f"{limit.requests} {units[limit.window_s]}" for limit in limits)
+
+    rows = table_after(ROOT / "docs" / "explanation" / "api-budget.md", "budgets")
+    assert rows == [[n, words(PLANS[n]), words(QUERY_PLANS[n])] for n in PLANS]
 
 
 # --- calls shown in prose -------------------------------------------------------------

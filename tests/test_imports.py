@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "replayport"
 LAYERS = (
     ("errors", "settings", "limits", "outcomes", "timeutil"),
     ("rrweb",),
-    ("posthog", "recording"),
+    ("posthog", "recording", "draft"),
     ("format", "sources.base", "store", "catalog"),
     ("archive",),
     ("*",),
@@ -35,13 +35,13 @@ ONLY_IN = {
     "obstore": ("store",),
     "sqlalchemy": ("catalog",),
     "psycopg": ("catalog",),
-    "sqlite3": ("catalog",),
-    "httpx": ("sources",),
+    "sqlite3": ("catalog", "capture"),  # the catalogue, and the inbox of captured requests
+    "httpx": ("sources", "capture"),  # pulling, and passing on what was captured
     "typer": ("cli",),
     "rich": ("cli",),
     "playwright": ("demo",),
     "uvicorn": ("cli", "testing", "demo"),
-    "starlette": ("server", "testing", "demo"),
+    "starlette": ("server", "capture", "testing", "demo"),
 }
 """Third-party names and the only places that may name them."""
 

@@ -10,10 +10,28 @@ import pytest
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src" / "replayport"
 
-WITHOUT_OWN_TEST: dict[str, str] = {}
+WITHOUT_OWN_TEST = {
+    "catalog/__init__.py": "catalog/test_sql.py",
+    "catalog/base.py": "catalog/test_sql.py",
+    "errors.py": "test_docs.py",
+    "player_assets.py": "export/test_html.py",
+    "draft.py": "test_archive.py",
+    "sources/__init__.py": "sources/test_registry.py",
+}
 """Module to the test file that holds it instead."""
 
-WITHOUT_MODULE: dict[str, str] = {}
+WITHOUT_MODULE = {
+    "browser/test_hostile_recording.py": "the web player: attacks on it",
+    "browser/test_html_export.py": "the web player: playing",
+    "browser/test_recorder.py": "the web recorder",
+    "sources/test_museum.py": "damaged and odd files of every form",
+    "sources/test_registry.py": "the package sources itself",
+    "test_corpus.py": "everything, over recordings outside the project",
+    "test_docs.py": "the documentation",
+    "test_exports.py": "the promised names",
+    "test_imports.py": "who imports what",
+    "test_mirror.py": "the tests",
+}
 """Test file to what it is about."""
 
 

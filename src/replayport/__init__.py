@@ -12,7 +12,8 @@ try:
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0"
 
-from replayport.archive import Archive, RecordingDraft
+from replayport.archive import Archive
+from replayport.draft import RecordingDraft
 from replayport.errors import ReplayError
 from replayport.format.reader import Recording
 from replayport.recording import Manifest, Window

@@ -3,17 +3,19 @@ An archive: a store, a catalog over it, and the recordings inside.
 
 ```
 <archive>/
-├── archive.json                        <- Archive.create makes it
-├── locks/<project>/<id>                while a recording is being written
+├── archive.json                        <- Archive.open makes it, where it may
+├── .leases/                            one a recording being written
 ├── recordings/<project>/<yyyy>/<mm>/<dd>/<recording_id>/
-│   ├── events.parquet, analytics.parquet
+│   ├── events.parquet, analytics.parquet, assets.json
 │   └── manifest.json                   written last: with it the recording exists
+├── assets/<ab>/<sha256>                what was frozen, once for all recordings
 └── catalog.sqlite                      a cache of the manifests
 ```
 
 Order of writing is files, manifest, catalog row: an orphan file is harmless, a row or
-a manifest without its file is not. A rewrite leaves ``manifest.next.json`` while it is
-under way, so that a crash at any point can be finished by `Archive.recover`.
+a manifest without its file is not. A rewrite puts its files beside the old ones
+(``events.parquet.next``), then ``manifest.next.json``, then in place: a crash before the
+marker leaves the old recording, after it `Archive.recover` finishes the new one.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -35,12 +37,15 @@ import pyarrow as pa
 from replayport import __version__
 from replayport.catalog import open_catalog
 from replayport.catalog.base import Catalog, RecordingRow
+from replayport.draft import RecordingDraft
 from replayport.errors import (
     ArchiveError,
+    DamagedRecordingError,
     ObjectExistsError,
     RecordingError,
     RecordingNotFoundError,
 )
+from replayport.format.assets import ASSETS, ASSETS_FILE, asset_key
 from replayport.format.reader import Recording
 from replayport.format.schema import (
     ANALYTICS_FILE,
@@ -51,7 +56,7 @@ from replayport.format.schema import (
     WRITE_LEVEL,
 )
 from replayport.format.writer import encode_analytics, encode_events, reencode_events
-from replayport.outcomes import FINDING_MEANINGS, RejectReason
+from replayport.outcomes import FINDING_MEANINGS
 from replayport.recording import (
     FileInfo,
     Finding,
@@ -62,7 +67,6 @@ from replayport.recording import (
     safe_project,
     storable,
 )
-from replayport.rrweb.columns import EventColumns
 from replayport.store import Store
 
 ARCHIVE_FILE: Final = "archive.json"
@@ -71,6 +75,9 @@ ARCHIVE_VERSION: Final = 1
 CATALOG_FILE: Final = "catalog.sqlite"
 RECORDINGS: Final = "recordings/"
 NEXT_MANIFEST_FILE: Final = "manifest.next.json"
+NEXT_SUFFIX: Final = ".next"
+"""Ends the names of a rewrite's files until ``manifest.next.json`` says they are all there."""
+
 LEASE_TTL_S: Final = 120.0
 """A writer that dies blocks its one recording for this long; others wait as long for it."""
 
@@ -80,25 +87,6 @@ class _ArchiveFile(msgspec.Struct):
     format_version: int
     archive_id: str
     created_ms: int
-
-
-@dataclass(slots=True, kw_only=True)
-class RecordingDraft:
-    """A recording on its way into an archive: what a source gives."""
-
-    project: str
-    session_id: str
-    columns: EventColumns
-    source: dict[str, Any]
-    """``kind`` and what that source says of the recording."""
-    rejected: Counter[RejectReason] = field(default_factory=Counter)
-    findings: Counter[str] = field(default_factory=Counter)
-    analytics: Sequence[Mapping[str, Any]] = ()
-    """Rows of `ANALYTICS_SCHEMA`."""
-    person: Person | None = None
-    missing: list[str] = field(default_factory=list)
-    """What the source listed and did not deliver; not empty means not complete."""
-    provenance: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +102,7 @@ class Written:
 
 class Archive:
     """
-    Recordings in a store, found through a catalog. Make one with `open` or `create`.
+    Recordings in a store, found through a catalog. Make one with `open`.
 
     Safe for several threads and processes at once: each recording is written under a
     lease in the store.
@@ -179,15 +167,22 @@ class Archive:
                 f"{store.url} is {info.format!r:.40} version {info.format_version}; this package "
                 f"reads {ARCHIVE_FORMAT!r} up to {ARCHIVE_VERSION}. Upgrade replayport"
             )
+        try:
+            archive_id = str(uuid.UUID(info.archive_id))
+        except ValueError as e:  # it names a file in the cache folder
+            raise ArchiveError(
+                f"{ARCHIVE_FILE} at {store.url} has an archive_id that is no UUID. "
+                "The file was changed by hand"
+            ) from e
         local = store.local_path(CATALOG_FILE)
         is_new = False
         if not catalog_url:
-            path = local if local is not None else _cache_folder() / f"{info.archive_id}.sqlite"
+            path = local if local is not None else _cache_folder() / f"{archive_id}.sqlite"
             path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not path.exists()
             catalog_url = f"sqlite:///{path}"
         catalog = open_catalog(catalog_url, rebuild=rebuild_catalog)
-        archive = cls(store, catalog, info.archive_id)
+        archive = cls(store, catalog, archive_id)
         if is_new and next(store.list(RECORDINGS), None) is not None:
             archive.reindex()
         return archive
@@ -268,6 +263,9 @@ class Archive:
         """
         Store a recording.
 
+        What was frozen for a recording that is replaced stays frozen: the newer draft shows
+        the same visit, and the site may have changed since.
+
         Args:
             draft: With at least one event.
             replace: Write over one that is there; otherwise it is left alone.
@@ -335,7 +333,7 @@ class Archive:
             software=f"replayport {__version__}",
             files={},
         )
-        written = self.write_files(manifest, files, replace=replace)
+        written = self._write_files(manifest, files, replace=replace, keep_assets=True)
         return Written(recording_id, project, written=written, findings=findings)
 
     def write_files(
@@ -346,87 +344,200 @@ class Archive:
 
         Args:
             manifest: Its ``files`` are filled in from ``files``.
-            files: By name: ``events.parquet`` and what else there is.
+            files: By name: ``events.parquet`` and what else there is. Assets that a bundle
+                brings (``assets/<ab>/<sha256>``) go to their shared place.
             replace: Write over one that is there.
 
         Returns:
             False when one was there and was left alone.
+
+        Raises:
+            ValueError: An asset is not what its name says.
         """
-        manifest = msgspec.structs.replace(
-            manifest,
-            files={
-                name: FileInfo(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-                for name, data in files.items()
-            },
-        )
+        assets = {name: data for name, data in files.items() if name.startswith(ASSETS)}
+        for name, data in assets.items():
+            if name != asset_key(hashlib.sha256(data).hexdigest()):
+                raise ValueError(f"an asset of {len(data)} bytes does not match its name")
+            self.put_asset(data)
+        own = {name: data for name, data in files.items() if name not in assets}
+        return self._write_files(manifest, own, replace=replace, keep_assets=False)
+
+    def _write_files(
+        self,
+        manifest: Manifest,
+        files: Mapping[str, bytes],
+        *,
+        replace: bool,
+        keep_assets: bool,
+        only_over: Manifest | None = None,
+    ) -> bool:
+        """Put a recording under its lease; ``only_over`` leaves a changed one alone."""
+        manifest = msgspec.structs.replace(manifest, files=_infos(files))
         prefix = recording_prefix(manifest.project, manifest.id, manifest.start_ms)
         with self.store.lease(
             f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S
         ):
-            old = self._existing(manifest)
+            old = self._existing(manifest, damaged_is_none=replace)
+            if only_over is not None and old != only_over:
+                return False
             if old is not None and not replace:
                 self.catalog.upsert([row_of(old)])
                 return False
+            if keep_assets and old is not None and ASSETS_FILE in old.files:
+                manifest = msgspec.structs.replace(
+                    manifest,
+                    assets=old.assets,
+                    files={**manifest.files, ASSETS_FILE: old.files[ASSETS_FILE]},
+                )
+                kept = self.store.get(f"{old.key_prefix}/{ASSETS_FILE}")
+                files = {**files, ASSETS_FILE: kept}
             self._put_recording(prefix, manifest, files, old)
         self.catalog.upsert([row_of(manifest)])
         return True
 
-    def _existing(self, manifest: Manifest) -> Manifest | None:
-        """Find the stored manifest of the same recording, wherever its date put it."""
+    def add_files(
+        self,
+        recording_id: str,
+        files: Mapping[str, bytes],
+        change: Callable[[Manifest], Manifest] = lambda manifest: manifest,
+    ) -> Manifest:
+        """
+        Put files beside a recording's events, which are neither read nor written.
+
+        Args:
+            recording_id: Its id, or ``project/id``.
+            files: By name; one of the same name is replaced.
+            change: Makes the new manifest of the newest one, under the recording's lease;
+                ``files`` is filled in afterwards.
+
+        Returns:
+            The manifest written.
+        """
+        recording = self.recording(recording_id)
+        project, bare = recording.manifest.project, recording.manifest.id
+        with self.store.lease(f"locks/{project}/{bare}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S):
+            old = self.recording_at(self.row(f"{project}/{bare}").key_prefix).manifest
+            manifest = change(old)
+            manifest = msgspec.structs.replace(manifest, files={**manifest.files, **_infos(files)})
+            self._put_recording(old.key_prefix, manifest, files, old)
+        self.catalog.upsert([row_of(manifest)])
+        return manifest
+
+    def put_asset(self, data: bytes, *, mend: bool = False) -> str:
+        """
+        Store an asset by its content; one that is there is left alone.
+
+        Args:
+            data: Its bytes.
+            mend: Write it all the same, over one that may be damaged.
+
+        Returns:
+            Its SHA-256.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        key = asset_key(sha256)
+        # The name is the content, so whoever writes it writes the same, and no order matters.
+        if mend or not self.store.exists(key):
+            self.store.put(key, data)
+        return sha256
+
+    def _existing(self, manifest: Manifest, *, damaged_is_none: bool = False) -> Manifest | None:
+        """
+        Find the stored manifest of the same recording, wherever its date put it.
+
+        One that does not read stops a writer, unless it is about to be replaced anyway.
+        """
         prefixes = [recording_prefix(manifest.project, manifest.id, manifest.start_ms)]
-        with contextlib.suppress(RecordingNotFoundError):
-            prefixes.append(self.catalog.get(manifest.id, project=manifest.project).key_prefix)
+        # Asked first, because `get` of what is not there looks for similar ids to suggest:
+        # storing a new recording would take longer the more there are.
+        if self.catalog.has(manifest.project, manifest.id):
+            with contextlib.suppress(RecordingNotFoundError):
+                prefixes.append(self.catalog.get(manifest.id, project=manifest.project).key_prefix)
         for prefix in dict.fromkeys(prefixes):
             try:
                 return self.recording_at(prefix).manifest
             except RecordingNotFoundError:
                 continue
+            except DamagedRecordingError:
+                if not damaged_is_none:
+                    raise
         return None
 
     def _put_recording(
         self, prefix: str, manifest: Manifest, files: Mapping[str, bytes], old: Manifest | None
     ) -> None:
+        """
+        Put a recording's files and manifest, under its lease.
+
+        Over an old one in the same folder the new files are put beside it first, then
+        ``manifest.next.json``; from there on the rewrite can be finished by anybody
+        (`recover`), and until then the old recording stands untouched.
+        """
         raw = manifest.to_bytes()
-        rewrite = old is not None and old.key_prefix == prefix
-        if rewrite:
+        if old is not None and old.key_prefix == prefix:
+            for name, data in files.items():
+                self.store.put(f"{prefix}/{name}{NEXT_SUFFIX}", data)
             self.store.put(f"{prefix}/{NEXT_MANIFEST_FILE}", raw)
+            self._finish_rewrite(prefix, manifest, raw, files, old)
+            return
         for name, data in files.items():
             self.store.put(f"{prefix}/{name}", data)
         self.store.put(f"{prefix}/{MANIFEST_FILE}", raw)
-        if old is None:
-            return
-        if rewrite:
-            self.store.delete(f"{prefix}/{NEXT_MANIFEST_FILE}")
-            for name in old.files.keys() - manifest.files.keys():
-                self.store.delete(f"{prefix}/{name}")
-        else:
+        if old is not None:
             self._delete_at(old.key_prefix, old)
+
+    def _finish_rewrite(
+        self,
+        prefix: str,
+        manifest: Manifest,
+        raw: bytes,
+        files: Mapping[str, bytes],
+        old: Manifest | None,
+    ) -> None:
+        for name, data in files.items():
+            self.store.put(f"{prefix}/{name}", data)
+        self.store.put(f"{prefix}/{MANIFEST_FILE}", raw)
+        # The marker goes first: a leftover beside a recording without one is waste, no more.
+        self.store.delete(f"{prefix}/{NEXT_MANIFEST_FILE}")
+        for name in files:
+            self.store.delete(f"{prefix}/{name}{NEXT_SUFFIX}")
+        for name in (old.files.keys() if old is not None else set()) - manifest.files.keys():
+            self.store.delete(f"{prefix}/{name}")
 
     def recover(self, prefix: str) -> bool:
         """
         Finish a rewrite that was interrupted.
 
         Returns:
-            True when there was one and the new files are now the recording.
+            True when there was one and the new files are now the recording; False when
+            there is none, or its writer is alive (or died less than `LEASE_TTL_S` ago).
+
+        Raises:
+            DamagedRecordingError: The new manifest does not read.
         """
         next_key = f"{prefix}/{NEXT_MANIFEST_FILE}"
         try:
-            raw = self.store.get(next_key)
+            manifest = Manifest.from_bytes(self.store.get(next_key), key=next_key)
         except FileNotFoundError:
             return False
-        manifest = Manifest.from_bytes(raw, key=next_key)
-        for name, info in manifest.files.items():
-            try:
-                data = self.store.get(f"{prefix}/{name}")
-            except FileNotFoundError:
-                data = b""
-            if hashlib.sha256(data).hexdigest() != info.sha256:
-                # Stopped before the files were all replaced: the old recording stands
-                # if its own files still match, and `verify` says so if they do not.
-                self.store.delete(next_key)
-                return False
-        self.store.put(f"{prefix}/{MANIFEST_FILE}", raw)
-        self.store.delete(next_key)
+        try:
+            with self.store.lease(f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S):
+                try:
+                    raw = self.store.get(next_key)
+                except FileNotFoundError:  # its writer was alive and has ended it
+                    return False
+                manifest = Manifest.from_bytes(raw, key=next_key)
+                files = {}
+                for name in manifest.files:
+                    with contextlib.suppress(FileNotFoundError):
+                        files[name] = self.store.get(f"{prefix}/{name}{NEXT_SUFFIX}")
+                try:
+                    old = self.recording_at(prefix).manifest
+                except RecordingError:
+                    old = None
+                self._finish_rewrite(prefix, manifest, raw, files, old)
+        except ObjectExistsError:
+            return False
         self.catalog.upsert([row_of(manifest)])
         return True
 
@@ -449,6 +560,8 @@ class Archive:
     def _delete_at(self, prefix: str, manifest: Manifest) -> None:
         for name in (MANIFEST_FILE, NEXT_MANIFEST_FILE, *manifest.files):
             self.store.delete(f"{prefix}/{name}")
+        for name in manifest.files:
+            self.store.delete(f"{prefix}/{name}{NEXT_SUFFIX}")
 
     # --- care -----------------------------------------------------------------------
 
@@ -473,8 +586,8 @@ class Archive:
         rows: list[RecordingRow] = []
         for prefix in self.prefixes():
             on_recording(prefix)
-            self.recover(prefix)
             try:
+                self.recover(prefix)
                 manifest = self.recording_at(prefix).manifest
             except RecordingError:  # verify names it; one bad manifest must not hide the rest
                 continue
@@ -512,7 +625,10 @@ class Archive:
         compacted = msgspec.structs.replace(
             manifest, provenance={**manifest.provenance, "zstd_level": COMPACT_LEVEL}
         )
-        self.write_files(compacted, files, replace=True)
+        if not self._write_files(
+            compacted, files, replace=True, keep_assets=False, only_over=manifest
+        ):
+            return before, before  # it has grown meanwhile; the next run compacts that
         return before, len(files[EVENTS_FILE])
 
 
@@ -542,6 +658,13 @@ def row_of(manifest: Manifest) -> RecordingRow:
         format_version=manifest.format_version,
         urls_text="\n".join(manifest.urls),
     )
+
+
+def _infos(files: Mapping[str, bytes]) -> dict[str, FileInfo]:
+    return {
+        name: FileInfo(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for name, data in files.items()
+    }
 
 
 def _one_batch(batch: pa.RecordBatch) -> pa.RecordBatch:

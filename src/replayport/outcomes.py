@@ -171,6 +171,13 @@ FINDING_MEANINGS: dict[str, str] = {
         "Highlight keeps network requests beside the rrweb events; they were not imported."
     ),
     "missing_block": "The source skipped a block it had listed; the recording is incomplete.",
+    "analytics_unavailable": (
+        "The key may not query, or the query failed; stored without analytics events."
+    ),
+    "block_time_differs": ("A block's first event is not at the time the source listed for it."),
+    "started_halfway": (
+        "The source no longer has the first block, or its listing is at odds with itself."
+    ),
     "rejected_events": "Events of this recording were not stored; see `rejected`.",
 }
 """Codes of findings and what each means; the reference page is made from this."""

@@ -26,10 +26,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from replayport.archive import Archive, RecordingDraft
+from replayport.archive import LEASE_TTL_S, Archive, Written
 from replayport.catalog.base import RecordingRow
+from replayport.draft import RecordingDraft
 from replayport.errors import (
     ObjectExistsError,
+    RecordingError,
     ReplayError,
     SourceAuthError,
     SourceDataError,
@@ -58,6 +60,7 @@ MAX_TRIES: Final = 5
 MAX_FAILURES: Final = 3
 """Recordings in a row the source fails at, after which it is taken to be down."""
 
+_LEASE_PAUSE_S: Final = 5.0
 _MAX_REMEMBERED: Final = 5000
 _SAVE_EVERY: Final = 100
 
@@ -113,6 +116,7 @@ def pull(
     on_progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | None = None,
     clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Report:
     """
     Bring a source's recordings into an archive.
@@ -134,6 +138,7 @@ def pull(
         on_progress: Called after each recording.
         stop: Asked before each recording; true ends the run in good order.
         clock: Epoch seconds now.
+        sleep: Waits for a number of seconds, where another process holds a recording.
 
     Returns:
         What became of each recording. A source or store that fails ends the run; what it
@@ -153,6 +158,7 @@ def pull(
         force=force,
         limit=limit,
         clock=clock,
+        sleep=sleep,
     )
     run.go(since_ms, until_ms, on_progress, stop)
     return run.report
@@ -171,7 +177,9 @@ class _Run:
         force: bool,
         limit: int | None,
         clock: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
+        self._sleep = sleep
         self.report = report
         self._source = source
         self._archive = archive
@@ -236,7 +244,10 @@ class _Run:
                 or (until_ms is not None and row.start_ms >= until_ms)
             ):
                 continue
-            manifest = self._archive.recording(f"{row.project}/{row.id}").manifest
+            try:
+                manifest = self._archive.recording(f"{row.project}/{row.id}").manifest
+            except RecordingError:  # `verify` names it; the listing may bring it back
+                continue
             yield RecordingRef(
                 project=self._source.project,
                 session_id=session_id,
@@ -305,7 +316,7 @@ class _Run:
     def _store(self, ref: RecordingRef, draft: RecordingDraft, row: RecordingRow | None) -> None:
         more = row is None or self._is_more(draft, row)
         if more:
-            written = self._archive.write(draft, replace=row is not None)
+            written = self._write(draft, replace=row is not None)
             done = self.report.written if written.written else self.report.already_there
             done.append(written.id)
             if written.written:
@@ -320,6 +331,23 @@ class _Run:
             # Listed as longer than it is: asking again gives the same.
             self._state.tried(ref)
         self._state.passed(ref)
+
+    def _write(self, draft: RecordingDraft, *, replace: bool) -> Written:
+        """
+        Write a recording; while another process holds it, wait.
+
+        One that was killed while it wrote holds it until its lease ends, and what was
+        fetched has cost requests: waiting is cheaper than fetching it again.
+        """
+        waited_s = 0.0
+        while True:
+            try:
+                return self._archive.write(draft, replace=replace)
+            except ObjectExistsError:
+                if waited_s >= LEASE_TTL_S:
+                    raise
+                self._sleep(_LEASE_PAUSE_S)
+                waited_s += _LEASE_PAUSE_S
 
     def _is_more(self, draft: RecordingDraft, row: RecordingRow) -> bool:
         """Tell whether a fetched recording may take the place of the stored one."""

@@ -33,6 +33,9 @@ MAX_URLS: Final = 25
 
 MAX_URL_CHARS: Final = 4096
 
+MAX_MISSING_ASSETS: Final = 1000
+"""Addresses of missing assets named in a manifest."""
+
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SAFE_PROJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -80,6 +83,29 @@ class Person(Struct, frozen=True, kw_only=True):
     properties: dict[str, Any] = field(default_factory=dict)
 
 
+class MissingAsset(Struct, frozen=True, kw_only=True):
+    """An address that could not be frozen."""
+
+    url: str
+    reason: str
+    """Value of `assets.fetch.MissReason`."""
+
+
+class FrozenAssets(Struct, frozen=True, kw_only=True):
+    """What `replayport freeze` did; ``assets.json`` beside the manifest says where things are."""
+
+    stored: int
+    """Addresses in ``assets.json``."""
+    bytes: int
+    """Of the files they name, each counted once."""
+    missing: list[MissingAsset] = field(default_factory=list)
+    """What could not be had, up to `MAX_MISSING_ASSETS`."""
+    not_listed: int = 0
+    """How many more are missing."""
+    frozen_ms: int = 0
+    """When this was last changed."""
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """``manifest.json``: who, when, where from, how many; provenance; digests."""
 
@@ -117,6 +143,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     findings: list[Finding] = field(default_factory=list)
     rejected: dict[str, int] = field(default_factory=dict)
     """Events not stored, by reject reason."""
+    assets: FrozenAssets | None = None
+    """None when assets were never frozen."""
     privacy: list[dict[str, Any]] = field(default_factory=list)
     """What was redacted, by which rules, when: oldest first."""
     created_ms: int = 0
@@ -157,7 +185,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
                     found=head.format_version, supported=FORMAT_VERSION, key=key
                 )
             return msgspec.json.decode(data, type=Manifest)
-        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
             raise DamagedRecordingError(
                 f"the manifest of {len(data)} bytes does not parse ({type(e).__name__}). "
                 "It was changed or cut. Import or pull the recording again",

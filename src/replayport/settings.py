@@ -1,8 +1,8 @@
 """
 Settings: one name each, one table, and where each value came from.
 
-The same name everywhere: option ``--seal-idle-s``, variable ``REPLAYPORT_SEAL_IDLE_S``,
-line ``seal_idle_s = 5`` in ``replayport.toml``. Precedence: option, environment, file
+The same name everywhere: option ``--http-timeout-s`` where a command has it, variable
+``REPLAYPORT_HTTP_TIMEOUT_S``, line ``http_timeout_s = 5`` in ``replayport.toml``. Precedence: option, environment, file
 (``$REPLAYPORT_CONFIG``, else ``./replayport.toml``), default.
 """
 
@@ -184,7 +184,7 @@ def _fit(setting: Setting, value: Any, origin: str) -> Any:
             raise ValueError("neither text nor number")
         if setting.type is str:
             return str(value)
-        number = setting.type(value)
+        number = int(value) if setting.type is int else float(value)
         if setting.type is int and isinstance(value, float) and number != value:
             raise ValueError("not whole")
         if not 0 <= number <= setting.largest:  # NaN is not in it

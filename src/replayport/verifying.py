@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from replayport.archive import NEXT_MANIFEST_FILE, RECORDINGS, Archive
 from replayport.errors import RecordingError
+from replayport.format.assets import ASSETS_FILE
+from replayport.format.reader import Recording
 from replayport.format.schema import MANIFEST_FILE
 from replayport.format.verify import Problem, verify_recording
 
@@ -31,6 +33,7 @@ def verify_archive(
         How many recordings were checked, and what is wrong.
     """
     problems: list[Problem] = []
+    sound: set[str] = set()
     prefixes = (
         [archive.row(name).key_prefix for name in ids] if ids else sorted(set(archive.prefixes()))
     )
@@ -46,8 +49,8 @@ def verify_archive(
                 Problem(
                     prefix,
                     "unfinished_rewrite",
-                    "a rewrite was interrupted; it was "
-                    + ("finished" if finished else "undone, the old recording stands"),
+                    "a rewrite is under way or was cut; it was "
+                    + ("finished" if finished else "left alone, its writer may be alive"),
                 )
             )
         try:
@@ -55,10 +58,31 @@ def verify_archive(
         except RecordingError as e:
             problems.append(Problem(prefix, "manifest_unreadable", str(e)))
             continue
-        problems += verify_recording(recording, texts=texts)
+        own = verify_recording(recording, texts=texts)
+        if not any(ASSETS_FILE in problem.detail for problem in own):
+            own += _assets(recording, sound)
+        problems += own
     if not ids:
         problems += _orphans(archive, set(prefixes))
     return len(prefixes), problems
+
+
+def _assets(recording: Recording, sound: set[str]) -> list[Problem]:
+    """Check what was frozen; an asset many recordings share is read once."""
+    problems = []
+    try:
+        wanted = recording.assets().sizes()
+    except RecordingError as e:
+        return [Problem(recording.id, "file_damaged", str(e))]
+    for sha256 in wanted:
+        if sha256 not in sound:
+            try:
+                recording.asset(sha256)
+            except RecordingError as e:
+                problems.append(Problem(recording.id, "asset_missing", str(e)))
+            else:
+                sound.add(sha256)
+    return problems
 
 
 def _orphans(archive: Archive, prefixes: set[str]) -> list[Problem]:

@@ -75,13 +75,23 @@ def test_an_interrupted_rewrite_is_finished(archive):
     assert codes(archive) == (3, [])
 
 
-def test_a_rewrite_that_never_began_is_undone(archive):
+def test_a_rewrite_cut_between_its_files_is_finished(archive):
+    more = [{"timestamp_ms": 1, "event": "e", "properties": "{}"}]
     recording = archive.recording("s-1")
-    files = {
-        EVENTS_FILE: msgspec.structs.replace(recording.manifest.files[EVENTS_FILE], sha256="0" * 64)
-    }
-    other = msgspec.structs.replace(recording.manifest, files=files)
-    archive.store.put(f"{recording.prefix}/{NEXT_MANIFEST_FILE}", other.to_bytes())
-    assert codes(archive) == (3, ["unfinished_rewrite"])
-    assert archive.recording("s-1").manifest == recording.manifest
+    archive.write(draft(session_id="s-other", analytics=more))
+    other = archive.recording("s-other")
+    new = msgspec.structs.replace(other.manifest, id="s-1", session_id="s-1")
+    for name in new.files:
+        archive.store.put(f"{recording.prefix}/{name}.next", other.file(name))
+    archive.store.put(f"{recording.prefix}/{NEXT_MANIFEST_FILE}", new.to_bytes())
+    assert codes(archive) == (4, ["unfinished_rewrite"])
+    assert archive.recording("s-1").manifest == new
+    assert codes(archive) == (4, [])
+    assert not [i.key for i in archive.store.list("recordings/") if i.key.endswith(".next")]
+
+
+def test_a_rewrite_that_had_not_begun_leaves_the_old_recording(archive):
+    recording = archive.recording("s-1")
+    archive.store.put(f"{recording.prefix}/{EVENTS_FILE}.next", b"half")
     assert codes(archive) == (3, [])
+    assert archive.recording("s-1").manifest == recording.manifest

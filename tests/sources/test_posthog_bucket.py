@@ -7,6 +7,7 @@ import os
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from tests.support.rgw import running_rgw
 
 from replayport.archive import Archive
 from replayport.errors import SourceDataError, SourceError, SourceGoneError, SourceNotFoundError
@@ -18,7 +19,6 @@ from replayport.sources.posthog_bucket import PostHogBucketSource, V1Folders
 from replayport.sources.posthog_listing import ListingFile
 from replayport.store import Store
 from replayport.testing import FakeClock, FakeRecording
-from tests.support.rgw import running_rgw
 
 T = 1_700_000_000_000
 DAY = 86_400_000
@@ -189,7 +189,6 @@ def test_from_s3(moto, tmp_path):
 
 
 @pytest.mark.rgw
-@pytest.mark.skipif("REPLAYPORT_TEST_RGW" not in os.environ, reason="set REPLAYPORT_TEST_RGW=1")
 def test_from_a_real_s3_server(tmp_path):
     with running_rgw() as server:
         check_s3(server.endpoint, server.access_key_id, server.secret_access_key, tmp_path)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from replayport.archive import RecordingDraft
+from replayport.draft import RecordingDraft
 from replayport.posthog.lines import EventDecoder
 
 START_MS = 1_790_000_000_000

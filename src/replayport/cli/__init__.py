@@ -7,10 +7,13 @@ its reason), 2 for a wrong call, 130 after Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
+from typing import Any
 
 import typer
-from rich.markup import escape
+from typer.core import TyperGroup
 
 from replayport import __version__
 from replayport.cli import (
@@ -23,11 +26,35 @@ from replayport.cli import (
     serve,
     show_settings,
 )
-from replayport.cli.common import errors
+from replayport.cli.common import WrongCallError, errors, shown
 from replayport.errors import ReplayError
+
+
+class _Commands(TyperGroup):
+    """All commands; turns what they raise into one message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except ReplayError as e:
+            errors.print(f"[red]error[/red] {shown(str(e))}", highlight=False)
+            raise typer.Exit(2 if isinstance(e, WrongCallError) else 1) from e
+        except KeyboardInterrupt as e:
+            errors.print("stopped. What was done is kept; the same command continues.")
+            raise typer.Exit(130) from e
+        except BrokenPipeError as e:
+            # The reader of our output went away (`| head`): nothing is wrong. What is
+            # still buffered must not fail again when the interpreter leaves.
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from e
+        return result
+
 
 app = typer.Typer(
     name="replayport",
+    cls=_Commands,
     help=(
         "Own, play, share and analyse every session replay, from PostHog or straight "
         "from posthog-js."
@@ -68,16 +95,5 @@ app.command("settings", rich_help_panel="Care")(show_settings.show_settings)
 
 
 def main() -> None:
-    """Run the command line; errors become one message and an exit code."""
-    try:
-        app()
-    except ReplayError as e:
-        errors.print(f"[red]error[/red] {escape(str(e))}", highlight=False)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("stopped. What was done is kept; the same command continues.")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): nothing is wrong.
-        sys.stderr.close()
-        sys.exit(0)
+    """Run the command line."""
+    app()

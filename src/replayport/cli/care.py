@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from replayport.cli.common import (
     ArchiveOption,
@@ -15,8 +14,10 @@ from replayport.cli.common import (
     open_archive,
     print_json,
     progress_bar,
+    shown,
     size,
 )
+from replayport.errors import RecordingError, StoreError
 from replayport.verifying import verify_archive
 
 IdsArgument = Annotated[
@@ -45,7 +46,7 @@ def verify(
     else:
         for problem in problems:
             errors.print(
-                f"[red]{problem.code}[/red] {escape(problem.what)}: {escape(problem.detail)}",
+                f"[red]{problem.code}[/red] {shown(problem.what)}: {shown(problem.detail)}",
                 highlight=False,
             )
         console.print(
@@ -74,16 +75,30 @@ def compact(
 ) -> None:
     """Compress recordings harder. Their events do not change."""
     before = after = n = 0
+    failed: list[dict[str, str]] = []
     with open_archive(archive) as source:
         names = ids or [f"{r.project}/{r.id}" for r in source.catalog.list()]
         with progress_bar("compacting", len(names), quiet=json) as advance:
             for name in names:
-                was, now = source.compact(name)
+                advance(1, name)
+                try:
+                    was, now = source.compact(name)
+                except (RecordingError, StoreError) as e:  # the others are compacted all the same
+                    failed.append({"what": name, "detail": str(e)})
+                    continue
                 before += was
                 after += now
                 n += 1
-                advance(1, name)
     if json:
-        print_json({"recordings": n, "before_bytes": before, "after_bytes": after})
+        print_json(
+            {"recordings": n, "before_bytes": before, "after_bytes": after, "failed": failed}
+        )
     else:
+        for item in failed:
+            errors.print(
+                f"[red]failed[/red] {shown(item['what'])}: {shown(item['detail'])}",
+                highlight=False,
+            )
         console.print(f"{n} recordings: {size(before)} before, {size(after)} now")
+    if failed:
+        raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,12 +25,32 @@ from rich.progress import (
 from rich.table import Table
 
 from replayport.archive import Archive
+from replayport.errors import ReplayError, SettingsError
 from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS, Report
 from replayport.settings import Settings, load_settings
+from replayport.timeutil import parse_time_ms
 
-console = Console(width=None if sys.stdout.isatty() else 240)
-errors = Console(stderr=True, width=None if sys.stderr.isatty() else 240)
+PIPE_WIDTH: Final = 100_000
 """On a pipe lines are long: nothing is folded or cut where a program reads."""
+
+
+class WrongCallError(ReplayError):
+    """What was asked for cannot be meant; the command leaves with 2."""
+
+
+class _Console(Console):
+    """A console that says when its reader went away, rather than leave with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+console = _Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, emoji=False)
+errors = _Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_WIDTH, emoji=False)
+
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 
 SHOWN_IDS: Final = 10
 """Ids of recordings written are printed up to so many; `list` has them all."""
@@ -50,8 +71,16 @@ JsonOption = Annotated[
 
 
 def settings_with(**options: Any) -> Settings:
-    """Resolve the settings with what the command line gave."""
-    return load_settings(options)
+    """
+    Resolve the settings with what the command line gave.
+
+    Raises:
+        WrongCallError: A value does not fit, wherever it came from.
+    """
+    try:
+        return load_settings(options)
+    except SettingsError as e:
+        raise WrongCallError(str(e)) from e
 
 
 def open_archive(
@@ -67,10 +96,48 @@ def open_archive(
     )
 
 
+def printable(text: str) -> str:
+    """
+    Make text from a recording or a file name safe to print.
+
+    A terminal obeys control characters: they could move the cursor, change what was
+    printed before, or write to the clipboard. Here they become visible escapes, and so
+    do the marks that turn the direction of writing, and lone surrogates.
+    """
+    return _UNPRINTABLE.sub(
+        lambda m: f"\\x{ord(m[0]):02x}" if m[0] < "\x80" else f"\\u{ord(m[0]):04x}", text
+    )
+
+
+def shown(text: object) -> str:
+    """Make text printable between the markup of a console; no tag may follow it directly."""
+    # With text behind it, `escape` leaves a backslash at the end as it is.
+    return escape(printable(str(text)) + " ")[:-1]
+
+
+def time_option(text: str | None, option: str) -> int | None:
+    """
+    Read a time given to an option.
+
+    Raises:
+        typer.BadParameter: It is no time.
+    """
+    try:
+        return parse_time_ms(text)
+    except ValueError as e:
+        raise typer.BadParameter(str(e), param_hint=option) from e
+
+
 def print_json(document: Any) -> None:
-    """Print one JSON document; lone surrogates cannot be printed and are replaced."""
+    """
+    Print one JSON document.
+
+    Characters that a terminal obeys are written as JSON's escapes: the same values.
+    """
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8") + "\n")
+    # A newline can only be the layout's: inside strings JSON escapes it.
+    lines = (_UNPRINTABLE.sub(lambda m: f"\\u{ord(m[0]):04x}", t) for t in text.split("\n"))
+    sys.stdout.buffer.write("\n".join(lines).encode("utf-8") + b"\n")
 
 
 @contextmanager
@@ -98,7 +165,7 @@ def progress_bar(description: str, total: int | None, *, quiet: bool = False) ->
         def advance(n: int = 1, description: str | None = None) -> None:
             progress.update(task, advance=n)
             if description is not None:
-                progress.update(task, description=escape(description[-60:]))
+                progress.update(task, description=shown(description[-60:]))
 
         yield advance
 
@@ -126,12 +193,12 @@ def print_report(report: Report, *, as_json: bool) -> None:
             console.print("  " + escape("  ".join(report.written)), style="dim", highlight=False)
         for code, n in sorted(report.findings.items()):
             console.print(
-                f"  [yellow]{escape(code)}[/yellow] {n}  {escape(FINDING_MEANINGS.get(code, ''))}",
+                f"  [yellow]{shown(code)}[/yellow] {n}  {shown(FINDING_MEANINGS.get(code, ''))}",
                 highlight=False,
             )
         for item in report.rejected:
             errors.print(
-                f"[red]{item.reason.value}[/red] {escape(item.what)}: {escape(item.detail)}\n"
+                f"[red]{item.reason.value}[/red] {shown(item.what)}: {shown(item.detail)}\n"
                 f"  {escape(REASON_MEANINGS[item.reason][1])}",
                 highlight=False,
             )

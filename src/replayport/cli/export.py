@@ -5,15 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from replayport.cli.common import ArchiveOption, errors, open_archive, size
-from replayport.export import EXPORTS, ExportOptions
+from replayport.cli.common import (
+    ArchiveOption,
+    JsonOption,
+    errors,
+    open_archive,
+    print_json,
+    shown,
+    size,
+)
+from replayport.errors import ReplayError
+from replayport.export import EXPORTS, ExportOptions, ExportOptionsError
 
-_FORMATS = "  ".join(f"**{e.name}** {e.help}" for e in EXPORTS.values())
+
+class OutputError(ReplayError):
+    """The file an export was to go to cannot be written."""
 
 
 def export_recording(
@@ -41,6 +53,7 @@ def export_recording(
         ),
     ] = False,
     archive: ArchiveOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Write one recording as a file another program reads."""
     if as_ not in EXPORTS:
@@ -49,29 +62,65 @@ def export_recording(
         )
     if order not in ("time", "arrival"):
         raise typer.BadParameter("choose time or arrival", param_hint="--order")
+    to_stdout = output is not None and str(output) == "-"
+    if to_stdout and json:
+        raise typer.BadParameter("the export itself goes there already", param_hint="--json")
     target = EXPORTS[as_]
     options = ExportOptions(window_id=window, arrival_order=order == "arrival", playable=playable)
     with open_archive(archive) as source:
         recording = source.recording(recording_id)
-        pieces = target.load()(recording, options)
-        if output is not None and str(output) == "-":
-            for piece in pieces:
-                sys.stdout.buffer.write(piece)
-            return
+        windows = [w.window_id for w in recording.manifest.windows]
+        if window is not None and window not in windows:
+            raise typer.BadParameter(
+                f"{window!r} is no window of it. There are: {', '.join(map(repr, windows[:10]))}",
+                param_hint="--window",
+            )
         path = output or Path(f"{recording.id}{target.suffix}")
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
             path = path / f"{recording.id}{target.suffix}"
-        written = _write(path, pieces)
-    errors.print(f"wrote {path} ({size(written)})", highlight=False)
+        try:
+            pieces = target.load()(recording, options)
+            if to_stdout:
+                for piece in pieces:
+                    sys.stdout.buffer.write(piece)
+                return
+            written = _write(path, pieces)
+        except ExportOptionsError as e:
+            raise typer.BadParameter(str(e), param_hint="--as") from e
+    if json:
+        print_json({"id": recording.id, "format": as_, "path": str(path), "bytes": written})
+    else:
+        errors.print(f"wrote {shown(path)} ({size(written)})", highlight=False)
 
 
-def _write(path: Path, pieces: object) -> int:
-    """Write beside the target and rename, so that a half file is never seen."""
+def _write(path: Path, pieces: Iterable[bytes]) -> int:
+    """
+    Write beside the target and rename, so that a half file is never seen.
+
+    Raises:
+        OutputError: The file cannot be written; what was there is unchanged.
+    """
+    try:
+        path = path.resolve()  # a link stays a link
+        if path.exists() and not path.is_file():  # /dev/stdout, a pipe: no file to replace
+            with path.open("wb") as file:
+                return sum(file.write(piece) for piece in pieces)
+        return _replace(path, pieces)
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        raise OutputError(
+            f"{path} cannot be written: {e.strerror or type(e).__name__}. "
+            "Nothing was left behind. Choose another place with -o"
+        ) from e
+
+
+def _replace(path: Path, pieces: Iterable[bytes]) -> int:
     n = 0
-    handle, temporary = tempfile.mkstemp(dir=path.parent or Path(), prefix=f".{path.name[:40]}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".replayport-")
     try:
         with os.fdopen(handle, "wb") as file:
-            for piece in pieces:  # type: ignore[attr-defined]
+            for piece in pieces:
                 n += file.write(piece)
         umask = os.umask(0)
         os.umask(umask)

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from replayport.cli.common import (
@@ -17,11 +16,13 @@ from replayport.cli.common import (
     duration,
     open_archive,
     print_json,
+    shown,
     size,
+    time_option,
     when,
 )
-from replayport.timeutil import parse_time_ms
 
+SHOWN_URL_CHARS: Final = 100
 WIDE_COLUMNS: Final = 130
 """Terminal width from which the list shows its counts."""
 
@@ -39,11 +40,12 @@ def list_recordings(
     json: JsonOption = False,
 ) -> None:
     """List recordings, newest first."""
+    since_ms, until_ms = time_option(since, "--since"), time_option(until, "--until")
     with open_archive(archive) as source:
         rows = source.catalog.list(
             project=project,
-            since_ms=parse_time_ms(since),
-            until_ms=parse_time_ms(until),
+            since_ms=since_ms,
+            until_ms=until_ms,
             person=person,
             url_contains=url,
             limit=limit,
@@ -65,7 +67,7 @@ def list_recordings(
         for row in rows:
             n += 1
             table.add_row(
-                escape(row.id) + ("" if row.complete else " [yellow]incomplete[/yellow]"),
+                shown(row.id) + ("" if row.complete else " [yellow]incomplete[/yellow]"),
                 when(row.start_ms),
                 duration(row.duration_ms),
                 *(
@@ -74,12 +76,12 @@ def list_recordings(
                         str(row.windows),
                         str(row.clicks),
                         size(row.archived_bytes),
-                        escape(row.source),
+                        shown(row.source),
                     )
                     if wide
                     else ()
                 ),
-                escape((row.first_url or "")[:100]),
+                shown((row.first_url or "")[:SHOWN_URL_CHARS]),
             )
         if not n:
             console.print(
@@ -137,11 +139,11 @@ def show(
             ),
             ("kinds", ", ".join(f"{k} {n}" for k, n in manifest.kinds.items())),
         ):
-            table.add_row(name, escape(str(value)))
+            table.add_row(name, shown(value))
         for window in manifest.windows:
             table.add_row(
                 "window",
-                escape(
+                shown(
                     f"{window.window_id or '(unnamed)'}: {window.events} events, "
                     f"{window.full_snapshots} full snapshots, {window.first_url or 'no page'}"
                 ),
@@ -149,10 +151,10 @@ def show(
         for finding in manifest.findings:
             table.add_row(
                 "[yellow]finding[/yellow]",
-                escape(f"{finding.code} {finding.count}: {finding.detail}"),
+                shown(f"{finding.code} {finding.count}: {finding.detail}"),
             )
         for reason, n in manifest.rejected.items():
-            table.add_row("[red]rejected[/red]", f"{reason} {n}")
+            table.add_row("[red]rejected[/red]", shown(f"{reason} {n}"))
         console.print(table, highlight=False)
 
 

@@ -28,6 +28,7 @@ from replayport.cli.common import (
     print_report,
     settings_with,
     size,
+    time_option,
 )
 from replayport.errors import SettingsError
 from replayport.outcomes import Report
@@ -35,7 +36,6 @@ from replayport.pull import Progress as PullProgress
 from replayport.pull import pull
 from replayport.sources.base import Source
 from replayport.store import Store
-from replayport.timeutil import parse_time_ms
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -144,8 +144,8 @@ def pull_posthog(
         source,
         archive,
         json=json,
-        since_ms=parse_time_ms(since),
-        until_ms=parse_time_ms(until),
+        since_ms=time_option(since, "--since"),
+        until_ms=time_option(until, "--until"),
         limit=limit,
         include_recent=recent,
         force=force,
@@ -240,8 +240,8 @@ def pull_bucket(
         source,
         archive,
         json=json,
-        since_ms=parse_time_ms(since),
-        until_ms=parse_time_ms(until),
+        since_ms=time_option(since, "--since"),
+        until_ms=time_option(until, "--until"),
         limit=limit,
         include_recent=recent,
         force=force,

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
+from replayport.errors import ReplayError
 from replayport.format.reader import Recording
+
+
+class ExportOptionsError(ReplayError):
+    """What was asked for is nothing that the format can hold."""
 
 
 @dataclass(frozen=True, slots=True)

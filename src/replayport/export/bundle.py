@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from replayport.export import ExportOptions
+from replayport.export import ExportOptions, ExportOptionsError
+from replayport.format.assets import asset_key
 from replayport.format.bundle import write_bundle
 from replayport.format.reader import Recording
 
@@ -14,10 +15,13 @@ def export(recording: Recording, options: ExportOptions) -> Iterator[bytes]:
     Yield the zip.
 
     Raises:
-        ValueError: Part of a recording was asked for; a bundle is the whole of it.
+        ExportOptionsError: Part of a recording was asked for; a bundle is the whole of it.
     """
     if options.window_id is not None or options.playable or options.arrival_order:
-        raise ValueError("a bundle is the whole recording: --window and the like do not apply")
-    yield write_bundle(
-        recording.manifest, {name: recording.file(name) for name in recording.manifest.files}
-    )
+        raise ExportOptionsError(
+            "a bundle is the whole recording: --window, --order and --playable do not apply"
+        )
+    files = {name: recording.file(name) for name in recording.manifest.files}
+    for sha256 in recording.assets().sizes():
+        files[asset_key(sha256)] = recording.asset(sha256)
+    yield write_bundle(recording.manifest, files)

@@ -4,13 +4,14 @@ One HTML page that plays a recording offline, with no network.
 ```
 recording.html
 ├── <meta http-equiv="Content-Security-Policy">    scripts by hash, nothing from anywhere
-├── <replayport-player inline="recording">
+├── <replayport-player inline="recording" inline-assets="assets">
+├── <script type="application/json" id="assets">    what was frozen, each file once in base64
 ├── <script type="application/octet-stream" id="recording">    events.parquet in base64
 └── <script>    the player, with the document of its sandboxed frame inside
 ```
 
-A script element of that type is data to a browser, and base64 has no character that
-could end it. What comes from the manifest is text and is escaped as text.
+A script element of those types is data to a browser. Base64 has no character that could
+end it, and in the JSON every ``<`` is an escape. What comes from the manifest is text and is escaped as text.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ import msgspec
 
 from replayport import __version__
 from replayport.export import ExportOptions, parquet
+from replayport.format.assets import AssetMap
 from replayport.format.reader import Recording
 from replayport.player_assets import EXPORT_TEMPLATE_FILE, static_text
 
-_PLACEHOLDER: Final = re.compile(r"%(TITLE|HEADING|FACTS|FOOTER|GENERATOR|RECORDING)%")
+_PLACEHOLDER: Final = re.compile(r"%(TITLE|HEADING|FACTS|FOOTER|GENERATOR|ASSETS|RECORDING)%")
 _MAX_HEADING_CHARS: Final = 200
 
 
@@ -42,15 +44,27 @@ def export(recording: Recording, options: ExportOptions) -> Iterator[bytes]:
     Mobile recordings are made playable first: their wireframes are no DOM.
 
     Raises:
+        DamagedRecordingError: A file, or a frozen asset, is missing or damaged.
         PlayerNotBuiltError: The web player was not built (``make web``).
     """
     playable = options.playable or recording.manifest.snapshot_source == "mobile"
     options = replace(options, playable=playable, arrival_order=False)
     events = b"".join(parquet.export(recording, options))
-    yield render_html(events, msgspec.to_builtins(recording.manifest))
+    assets = recording.assets()
+    yield render_html(
+        events,
+        msgspec.to_builtins(recording.manifest),
+        assets,
+        {sha256: recording.asset(sha256) for sha256 in assets.sizes()},
+    )
 
 
-def render_html(parquet: bytes, manifest: Mapping[str, object]) -> bytes:
+def render_html(
+    parquet: bytes,
+    manifest: Mapping[str, object],
+    assets: AssetMap | None = None,
+    files: Mapping[str, bytes] | None = None,
+) -> bytes:
     """
     Make the page.
 
@@ -59,6 +73,8 @@ def render_html(parquet: bytes, manifest: Mapping[str, object]) -> bytes:
         manifest: Of the recording, as JSON values. Only ``first_url``, ``id``,
             ``start_ms``, ``duration_ms`` and ``events`` are shown; missing ones and
             ones of another type are left out.
+        assets: What was frozen; None when nothing was.
+        files: The bytes of those assets, by SHA-256.
 
     Returns:
         The page, UTF-8.
@@ -73,6 +89,7 @@ def render_html(parquet: bytes, manifest: Mapping[str, object]) -> bytes:
         "FACTS": escape(_facts(manifest)),
         "FOOTER": escape(_footer(manifest)),
         "GENERATOR": escape(f"replayport {__version__}"),
+        "ASSETS": _assets(assets, files or {}),
         "RECORDING": b64encode(parquet).decode("ascii"),
     }
     # The template is split before anything is put in, so a value that looks like a
@@ -82,6 +99,16 @@ def render_html(parquet: bytes, manifest: Mapping[str, object]) -> bytes:
     body, _, rest = player.partition("</script>")
     page = _fill(head, values) + opening + _fill(body, values) + "</script>" + rest
     return page.encode("utf-8")
+
+
+def _assets(assets: AssetMap | None, files: Mapping[str, bytes]) -> str:
+    if assets is None or not assets.assets:
+        return ""
+    document = {
+        "assets": assets.assets,
+        "files": {sha256: b64encode(data).decode("ascii") for sha256, data in files.items()},
+    }
+    return msgspec.json.encode(document).decode().replace("<", "\\u003c")
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from replayport.export import ExportOptions
+from replayport.export import ExportOptions, ExportOptionsError
 from replayport.export.events import selected_events
 from replayport.format.reader import Recording
 from replayport.format.schema import EVENTS_FILE
@@ -18,7 +18,7 @@ def export(recording: Recording, options: ExportOptions) -> Iterator[bytes]:
     Yield the file.
 
     Raises:
-        ValueError: The selection is empty.
+        ExportOptionsError: The selection is empty.
     """
     if options.window_id is None and not options.playable:
         yield recording.file(EVENTS_FILE)
@@ -28,7 +28,7 @@ def export(recording: Recording, options: ExportOptions) -> Iterator[bytes]:
     for event in selected_events(recording, replace(options, arrival_order=True)):
         decoder.feed(event.window_id, event.to_json().encode())
     if not len(decoder.columns):
-        raise ValueError("there is no event to export")
+        raise ExportOptionsError("there is no event to export")
     manifest = recording.manifest
     metadata = {
         "id": manifest.id,

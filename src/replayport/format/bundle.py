@@ -17,17 +17,32 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Final
 
-from replayport.errors import SourceDataError
+from replayport.errors import DamagedRecordingError, SourceDataError
+from replayport.format.assets import ASSETS_FILE, AssetMap, asset_key
 from replayport.format.schema import EVENTS_FILE, MANIFEST_FILE
 from replayport.limits import MAX_RECORDING_BYTES
 from replayport.outcomes import RejectReason
 from replayport.recording import Manifest
 
 BUNDLE_SUFFIX: Final = ".replay.zip"
+_ZIP_ERRORS: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    KeyError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
+"""What `zipfile` says of damage; it documents the first only."""
+
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _FILE_NAME: Final = re.compile(r"[a-z0-9_-]+\.(parquet|json|webp)|assets/[0-9a-f]{2}/[0-9a-f]{64}")
 
@@ -38,7 +53,7 @@ def write_bundle(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
 
     Args:
         manifest: The recording's.
-        files: What the manifest lists, by name.
+        files: What the manifest lists, and the assets that ``assets.json`` names, by name.
     """
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as zip_:
@@ -61,7 +76,8 @@ def read_bundle(
     Read a bundle into memory; nothing in it can name a place to write to.
 
     Returns:
-        The manifest, and the files it lists, each checked against its digest.
+        The manifest, and the files it lists with the assets that ``assets.json`` names, each
+        checked against its digest.
 
     Raises:
         SourceDataError: Not a bundle, damaged, or larger than ``max_bytes``.
@@ -93,9 +109,30 @@ def read_bundle(
                     reason=RejectReason.INVALID_ZIP,
                 )
             files[name] = content
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, EOFError, RuntimeError) as e:
+        if ASSETS_FILE in files:
+            files |= _assets(zip_, AssetMap.from_bytes(files[ASSETS_FILE], key=ASSETS_FILE))
+    except DamagedRecordingError as e:
+        if e.key != ASSETS_FILE:
+            raise
+        raise SourceDataError(str(e), reason=RejectReason.INVALID_ZIP) from e
+    except _ZIP_ERRORS as e:
         raise SourceDataError(
             f"a zip of {len(data)} bytes does not read as a bundle ({type(e).__name__})",
             reason=RejectReason.INVALID_ZIP,
         ) from e
     return manifest, files
+
+
+def _assets(zip_: zipfile.ZipFile, assets: AssetMap) -> dict[str, bytes]:
+    found = {}
+    for sha256, size in assets.sizes().items():
+        name = asset_key(sha256)
+        with zip_.open(name) as file:
+            content = file.read(size + 1)
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise SourceDataError(
+                f"{name} in the bundle does not match its digest. It was changed or cut",
+                reason=RejectReason.INVALID_ZIP,
+            )
+        found[name] = content
+    return found

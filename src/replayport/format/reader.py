@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from replayport.errors import DamagedRecordingError
+from replayport.format.assets import ASSETS_FILE, AssetMap, asset_key
 from replayport.format.schema import (
     ANALYTICS_FILE,
     ANALYTICS_SCHEMA,
@@ -247,6 +248,37 @@ class Recording:
                 f"{name} does not match its digest ({len(data)} bytes, expected "
                 f"{expected.bytes}). It was changed after it was written, or cut. "
                 "Import or pull the recording again",
+                key=key,
+            )
+        return data
+
+    def assets(self) -> AssetMap:
+        """
+        Give what was frozen for this recording; an empty map when nothing was.
+
+        Raises:
+            DamagedRecordingError: ``assets.json`` is missing or does not read.
+        """
+        if ASSETS_FILE not in self.manifest.files:
+            return AssetMap()
+        return AssetMap.from_bytes(self.file(ASSETS_FILE), key=f"{self.prefix}/{ASSETS_FILE}")
+
+    def asset(self, sha256: str) -> bytes:
+        """
+        Fetch a frozen asset, which all recordings of the store share.
+
+        Raises:
+            DamagedRecordingError: Missing, or not what its name says.
+        """
+        key = asset_key(sha256)
+        try:
+            data = self._store.get(key)
+        except FileNotFoundError:
+            data = None
+        if data is None or hashlib.sha256(data).hexdigest() != sha256:
+            raise DamagedRecordingError(
+                f"a frozen asset is {'missing' if data is None else 'damaged'}. It was deleted or "
+                "changed by hand. Run: replayport freeze --refresh",
                 key=key,
             )
         return data

@@ -62,7 +62,7 @@ ROW_GROUP_TARGET_BYTES: Final = 4 * 2**20
 """
 Uncompressed ``data`` after which the next full snapshot starts a new row group.
 
-Breaking at *every* full snapshot costs two to three times the size, because pages of
+Breaking at *every* full snapshot costs about twice the size, because pages of
 one site repeat each other's markup and styles (docs/adr/0003).
 """
 

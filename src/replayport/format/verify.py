@@ -23,12 +23,13 @@ PROBLEM_MEANINGS: Final[dict[str, str]] = {
     "manifest_unreadable": "The manifest is missing, cut, or of a newer version.",
     "file_damaged": "A file is missing or does not match its digest.",
     "events_unreadable": "A row group of events.parquet does not read.",
+    "asset_missing": "A frozen asset is missing or damaged; `replayport freeze` mends it.",
     "count_differs": "The file holds another number of events than the manifest says.",
     "not_ordered": "Rows are not ordered by (timestamp_ms, seq).",
     "seq_repeats": "Two rows share a seq.",
     "invalid_json": "A data or extra text is not JSON.",
     "path_differs": "The folder is not the one the manifest's id and date give.",
-    "unfinished_rewrite": "A rewrite was interrupted; it was finished or undone.",
+    "unfinished_rewrite": "A rewrite was interrupted; it was finished, or left to its writer.",
     "orphan": "Files without a manifest: a write that was cut. Harmless; can be deleted.",
 }
 """Codes of what `verify` finds; the reference page is made from this."""

@@ -54,6 +54,20 @@ from replayport.rrweb.events import EventType
 _PAGE_BYTES: Final = 2 * ROW_GROUP_MAX_BYTES
 """One page a column chunk: each page is compressed by itself, and a group is read whole."""
 
+_SMALL_BYTES: Final = 2**20
+_SMALL_LEVEL: Final = 6
+"""
+zstd level of ``data``, at least, in recordings of up to `_SMALL_BYTES`.
+
+They repeat themselves less, so level 3 leaves a tenth of their size behind; the
+millisecond it costs is a small part of what storing a recording costs anyway.
+"""
+_SMALL_LEVEL_OF_NUMBERS: Final = 1
+"""Of their other columns, a few hundred bytes each: making a compressor costs more than its work."""
+
+_SMALL_TEXTS_LEVEL: Final = 9
+"""Of analytics events: they are few, and most of each repeats the one before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -83,7 +97,7 @@ def encode_events(
 
     Args:
         columns: At least one event, in arrival order; ``seq`` becomes that order.
-        level: zstd level.
+        level: zstd level; small recordings get a higher one, see `_SMALL_LEVEL`.
         metadata: Added to the footer's ``replayport`` object (ids, for people who
             meet the file alone).
 
@@ -98,7 +112,7 @@ def encode_events(
     rows = _Rows(columns)
     findings = rows.findings()
     out = io.BytesIO()
-    with _events_writer(out, level) as writer:
+    with _events_writer(out, _levels(level, len(columns.data))) as writer:
         for start, end in rows.row_groups():
             writer.write_batch(rows.batch(start, end, findings))
         summary = rows.summary(findings)
@@ -124,7 +138,7 @@ def reencode_events(batches: Iterable[pa.RecordBatch], *, level: int, footer: by
         footer: Value of the ``replayport`` metadata key, kept as it was.
     """
     out = io.BytesIO()
-    with _events_writer(out, level) as writer:
+    with _events_writer(out, dict.fromkeys(EVENTS_SCHEMA.names, level)) as writer:
         for batch in batches:
             writer.write_batch(batch)
         writer.add_key_value_metadata({METADATA_KEY: footer})
@@ -145,9 +159,11 @@ def encode_analytics(rows: Sequence[Mapping[str, Any]]) -> bytes:
         table,
         out,
         compression="zstd",
-        compression_level=WRITE_LEVEL,
+        compression_level=_SMALL_TEXTS_LEVEL,
         store_schema=False,
         use_dictionary=["event", "distinct_id", "window_id", "url"],
+        # Statistics of texts are whole texts: they were a third of the file.
+        write_statistics=["timestamp_ms"],
     )
     return out.getvalue()
 
@@ -188,12 +204,20 @@ def row_group_bounds(
     return bounds
 
 
-def _events_writer(out: io.BytesIO, level: int) -> pq.ParquetWriter:
+def _levels(level: int, raw_bytes: int) -> dict[str, int]:
+    """Choose each column's zstd level by the size of the recording."""
+    if raw_bytes > _SMALL_BYTES:
+        return dict.fromkeys(EVENTS_SCHEMA.names, level)
+    levels = dict.fromkeys(EVENTS_SCHEMA.names, _SMALL_LEVEL_OF_NUMBERS)
+    return {**levels, "data": max(level, _SMALL_LEVEL)}
+
+
+def _events_writer(out: io.BytesIO, levels: Mapping[str, int]) -> pq.ParquetWriter:
     return pq.ParquetWriter(
         out,
         EVENTS_SCHEMA,
-        compression="zstd",
-        compression_level=level,
+        compression=dict.fromkeys(EVENTS_SCHEMA.names, "zstd"),
+        compression_level=dict(levels),
         use_dictionary=list(DICTIONARY_COLUMNS),
         column_encoding=dict(DELTA_COLUMNS),
         write_statistics=["timestamp_ms"],

@@ -126,9 +126,11 @@ def list_page(
 
 def player_page(manifest: Manifest) -> str:
     """Make the page that plays one recording."""
-    source = (
-        f"/files/{quote(manifest.project, safe='')}/{quote(manifest.id, safe='')}/events.parquet"
-    )
+    folder = f"/files/{quote(manifest.project, safe='')}/{quote(manifest.id, safe='')}"
+    source = f"{folder}/events.parquet"
+    frozen = ""
+    if manifest.assets is not None and manifest.assets.stored:
+        frozen = f' assets="{escape(folder)}/assets.json"'
     facts = " · ".join(
         (
             _when(manifest.start_ms),
@@ -143,7 +145,7 @@ def player_page(manifest: Manifest) -> str:
 <span>replayport</span></a><a class="back" href="/">← All</a>
 <p class="facts"><b>{escape(manifest.first_url or manifest.id)}</b>
  <span class="soft">{escape(facts)}</span></p></header>
-<replayport-player src="{escape(source)}" autoplay></replayport-player>
+<replayport-player src="{escape(source)}"{frozen} autoplay></replayport-player>
 <noscript><main>This page plays a recording and needs JavaScript.</main></noscript>
 <script src="/static/player.js"></script>""",
         _STYLE + _PLAYER_STYLE,

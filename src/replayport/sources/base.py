@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
-from replayport.archive import RecordingDraft
+from replayport.draft import RecordingDraft
 from replayport.errors import SourceError
 
 __all__ = ["RecordingDraft", "RecordingRef", "Source", "iso_utc", "source_time_ms"]

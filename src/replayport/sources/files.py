@@ -43,7 +43,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from replayport.archive import RecordingDraft
+from replayport.draft import RecordingDraft
 from replayport.errors import RecordingError, SourceDataError
 from replayport.format.bundle import is_bundle, read_bundle
 from replayport.format.reader import Recording
@@ -282,7 +282,7 @@ class _Reader:
     def recordings(self) -> Iterator[RecordingDraft | BundleFile]:
         data = self._unwrapped(self._data)
         self._data = b""
-        if not data or data.isspace():
+        if not strip(data[:4096]) and not strip(data):
             raise SourceDataError(
                 "the file is empty", reason=RejectReason.EMPTY, what=self._path.name
             )

@@ -78,7 +78,10 @@ def shape_of(body: bytes) -> Shape | None:
     if newline > 0 and _is_whole(body[:newline].rstrip()):
         return Shape(_form_of_lines(_first_lines(body)) or Form.LINES, lines=True)
     if is_array(body):
-        return Shape(_form_of_array(body), lines=False)
+        items, damaged = _first_items(body)
+        if damaged and newline > 0 and (of_lines := _form_of_lines(_first_lines(body))):
+            return Shape(of_lines, lines=True)  # lines, and the first of them was cut
+        return Shape(_form_of_items(items), lines=False)
     if is_object(body):
         with suppress(SourceDataError):
             members = split_object(body)
@@ -120,7 +123,7 @@ def _form_of_lines(lines: Iterable[bytes]) -> Form | None:
             if found is Form.EVENTS or (found is None and _is_window_line(members)):
                 return Form.LINES
         else:
-            found = _form_of_array(line)
+            found = _form_of_items(_first_items(line)[0])
             if found in (Form.EVENTS, Form.LINES):
                 return Form.LINES
         if found is not None:
@@ -128,10 +131,17 @@ def _form_of_lines(lines: Iterable[bytes]) -> Form | None:
     return None
 
 
-def _form_of_array(body: bytes) -> Form:
+def _first_items(body: bytes) -> tuple[list[bytes], bool]:
+    """Give the first items of an array, and whether damage ended them early."""
     items: list[bytes] = []
-    with suppress(SourceDataError):  # the items before the damage tell
+    try:
         items.extend(islice(iter_array(body), LOOKED_AT))
+    except SourceDataError:
+        return items, True
+    return items, False
+
+
+def _form_of_items(items: list[bytes]) -> Form:
     if len(items) == 2 and not is_object(items[0]) and is_object(items[1]):
         return Form.LINES
     for item in items:
@@ -148,7 +158,8 @@ def _form_of_array(body: bytes) -> Form:
 
 
 def _form_of_object(members: dict[str, bytes]) -> Form | None:
-    if "type" in members and "timestamp" in members:
+    # The type is a number: capture events of mobile SDKs have these two keys as well.
+    if "timestamp" in members and members.get("type", b"")[:1].isdigit():
         return Form.EVENTS
     if "snapshot_data" in members:
         return Form.CHUNKS
@@ -161,8 +172,9 @@ def _form_of_object(members: dict[str, bytes]) -> Form | None:
     data = members.get("data", b"")
     if not members.keys().isdisjoint(("api_key", "token")) and data:
         return Form.CAPTURE
-    if is_array(data) and len(members) == 1 and _form_of_array(data) is Form.CAPTURE:
-        return Form.CAPTURE
+    if is_array(data) and len(members) == 1:
+        found = _form_of_items(_first_items(data)[0])
+        return Form.CAPTURE if found is Form.CAPTURE else None
     return None
 
 

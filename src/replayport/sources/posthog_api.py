@@ -32,7 +32,6 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
-import numpy as np
 
 from replayport.errors import (
     SourceAuthError,
@@ -66,6 +65,9 @@ PAGE_OVERLAP: Final = 10
 
 EARLIEST_MS: Final = 1_577_836_800_000
 """2020-01-01, when PostHog had no recordings yet; the API lists three days when not told."""
+
+MAX_SESSION_MS: Final = 24 * 3600 * 1000
+"""PostHog ends a session after a day."""
 
 _SEEN_IDS: Final = 10_000
 """Ids remembered to recognise repeats: neighbours in a listing, not all of it."""
@@ -287,7 +289,13 @@ class PostHogSource:
         return left_s
 
     def count(self, *, since_ms: int | None = None, until_ms: int | None = None) -> int | None:
-        """Estimate how many recordings there are, by one HogQL query; None with filters."""
+        """
+        Estimate how many recordings there are.
+
+        Returns:
+            As one HogQL query says, which does not know filters: with those, or without
+            analytics, None. With ``session_ids``, their number.
+        """
         if self._filters.digest:
             return len(self._filters.session_ids) or None
         if not self._with_analytics:
@@ -459,11 +467,11 @@ class PostHogSource:
             provenance={"served_as": snapshots.served_as, "source_blocks": snapshots.listed},
         )
         if self._with_analytics:
-            times = np.frombuffer(decoder.columns.timestamp_ms, dtype=np.int64)
             rows = self._queries.analytics(
                 ref.session_id,
-                start_ms=min(ref.start_ms, int(times.min())),
-                end_ms=max(ref.end_ms, int(times.max())),
+                start_ms=ref.start_ms,
+                # A session lasts a day at most; an event far off would scan everything.
+                end_ms=min(ref.end_ms, ref.start_ms + MAX_SESSION_MS),
                 with_console=not _has_console(decoder) and _may_have_console(ref),
             )
             if rows is None:

@@ -81,12 +81,12 @@ class SessionQueries:
         Returns:
             Rows of `ANALYTICS_SCHEMA`; None when they cannot be had.
         """
-        bounds = {
-            "session_id": session_id,
-            "date_from": iso_utc(start_ms - MARGIN_MS),
-            "date_to": iso_utc(end_ms + MARGIN_MS),
-        }
         try:
+            bounds = {
+                "session_id": session_id,
+                "date_from": iso_utc(start_ms - MARGIN_MS),
+                "date_to": iso_utc(end_ms + MARGIN_MS),
+            }
             rows = [row for found in self._pages(EVENTS_QUERY, bounds) if (row := _event(found))]
             if with_console:
                 rows += [

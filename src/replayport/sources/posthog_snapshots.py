@@ -240,7 +240,7 @@ class _SnapshotReader:
                 accept=(404,) if len(blocks) > 1 else (),
             )
             if answer.status == 404:
-                if block.source == "blob":
+                if block.source != "realtime":
                     self._missing.append(block.key)
                 continue
             answer.check_not_html()
@@ -280,18 +280,10 @@ class _SnapshotReader:
             False when the server turned out to take single keys only: nothing was read.
         """
         asked = last - first + 1
-        if self._source.single_keys:
-            params = {"blob_key": str(first)}
-        else:
-            params = {"start_blob_key": str(first), "end_blob_key": str(last)}
-        answer = self._source.request(
-            self._ref,
-            {"source": "blob_v2", "decompress": "false", **params},
-            what=f"blocks {first}-{last}",
-            accept=(400, 404, 502),
-        )
+        answer = self._ask(first, last, accept=(400, 404, 502))
         if answer.status == 400:
             if self._source.single_keys:
+                self._source.single_keys = False  # it was the recording, not the server
                 raise SourceError(
                     f"blocks of recording {self._ref.session_id:.100} were refused as a range "
                     f"and one by one (400 {answer.code}). The server is of a version replayport "
@@ -323,8 +315,22 @@ class _SnapshotReader:
     def _halves(self, first: int, last: int, blocks: dict[int, SourceBlock]) -> None:
         """Ask a range again in two parts, to find the block that does not come."""
         middle = (first + last) // 2
-        self._range(first, middle, blocks)
-        self._range(middle + 1, last, blocks)
+        for low, high in ((first, middle), (middle + 1, last)):
+            if not self._range(low, high, blocks):
+                for number in range(low, high + 1):
+                    self._range(number, number, blocks)
+
+    def _ask(self, first: int, last: int, *, accept: tuple[int, ...] = ()) -> Answer:
+        if self._source.single_keys:
+            params = {"blob_key": str(first)}
+        else:
+            params = {"start_blob_key": str(first), "end_blob_key": str(last)}
+        return self._source.request(
+            self._ref,
+            {"source": "blob_v2", "decompress": "false", **params},
+            what=f"blocks {first}-{last}",
+            accept=accept,
+        )
 
     def _refused(
         self, answer: Answer, first: int, last: int, blocks: dict[int, SourceBlock]
@@ -337,14 +343,7 @@ class _SnapshotReader:
                 return
         elif answer.code != "recording_blocks_unavailable":
             # Some gateway's 502: ask with the usual retries.
-            params = {"start_blob_key": str(first), "end_blob_key": str(last)}
-            if self._source.single_keys:
-                params = {"blob_key": str(first)}
-            again = self._source.request(
-                self._ref,
-                {"source": "blob_v2", "decompress": "false", **params},
-                what=f"blocks {first}-{last}",
-            )
+            again = self._ask(first, last)
             again.check_not_html()
             frames = _frames(again.body)
             if len(frames) == last - first + 1:

@@ -67,7 +67,7 @@ const framePolicy = [
   `script-src ${quoted(frameHashes)}`,
   "style-src 'unsafe-inline'",
   "img-src data: blob:",
-  "font-src data:",
+  "font-src data: blob:",
   "media-src data: blob:",
   "connect-src 'none'",
   "frame-src 'none'",
@@ -101,7 +101,7 @@ const pagePolicy = [
   `script-src ${quoted([playerHash, ...frameHashes])}`,
   "style-src 'unsafe-inline'",
   "img-src data: blob:",
-  "font-src data:",
+  "font-src data: blob:",
   "media-src data: blob:",
   "connect-src 'none'",
   "frame-src data:",
@@ -111,7 +111,11 @@ const pagePolicy = [
 
 const template = await readFile(join(here, "export.html"), "utf8");
 // Named by hash and cut out by name: a formatter that touches them breaks every export.
-for (const part of ["<script>%PLAYER%</script>", 'id="recording">%RECORDING%</script>']) {
+for (const part of [
+  "<script>%PLAYER%</script>",
+  'id="assets">%ASSETS%</script>',
+  'id="recording">%RECORDING%</script>',
+]) {
   if (!template.includes(part)) {
     throw new Error(`export.html has no ${part}`);
   }

@@ -8,6 +8,8 @@
  * Attributes
  *   src              URL of an events.parquet; read by HTTP range
  *   inline           id of a `<script type="application/octet-stream">` with the same in base64
+ *   assets           URL of the assets.json of `src`; its files are in assets/ beside it
+ *   inline-assets    id of a `<script type="application/json">` with both
  *   autoplay         play as soon as the first picture is there
  *   start-ms         where to start, ms since the start of the recording
  *   speed            0.5 to 8
@@ -23,6 +25,7 @@ import { openArchiveBytes, openArchiveUrl } from "./driver/archive";
 import type { Driver } from "./driver/driver";
 import { openEvents, type InputEvent } from "./driver/events";
 import { DamagedRecordingError, NoFullSnapshotError, type PlayerError } from "./errors";
+import { fetchAssets, inlineAssets } from "./parser/assets";
 import { inlineBytes } from "./parser/inline";
 import { Session, SPEEDS } from "./session";
 import { Stage } from "./stage";
@@ -153,7 +156,7 @@ export class ReplayportPlayer extends HTMLElement {
     }
     this.#showBusy("Loading");
     this.#applySettings();
-    void this.#session?.open(load, {
+    void this.#session?.open(this.#withAssets(load), {
       autoplay: this.hasAttribute("autoplay"),
       startMs: Math.max(0, Number(this.getAttribute("start-ms")) || 0),
     });
@@ -188,9 +191,37 @@ export class ReplayportPlayer extends HTMLElement {
         });
     }
     if (inline !== null) {
-      return () => openArchiveBytes(inlineBytes(this.ownerDocument, inline));
+      return async () => openArchiveBytes(await inlineBytes(this.ownerDocument, inline));
     }
     return null;
+  }
+
+  /** Open the recording when what was frozen with it is in the frame. */
+  #withAssets(load: () => Promise<Driver>): () => Promise<Driver> {
+    return async () => {
+      const [driver] = await Promise.all([load(), this.#loadAssets(this.#stage)]);
+      return driver;
+    };
+  }
+
+  /** A recording plays without its assets, if less well. */
+  async #loadAssets(stage: Stage | null): Promise<void> {
+    const url = this.getAttribute("assets");
+    const inline = this.getAttribute("inline-assets");
+    if (url === null && inline === null) {
+      return;
+    }
+    try {
+      const { assets, failed } = await (inline === null
+        ? fetchAssets(new URL(url ?? "", this.ownerDocument.baseURI))
+        : inlineAssets(this.ownerDocument, inline));
+      stage?.assets(assets);
+      if (failed > 0) {
+        this.#onFinding("asset_unreadable", failed);
+      }
+    } catch {
+      this.#onFinding("asset_unreadable", 1);
+    }
   }
 
   #render(): void {
@@ -198,7 +229,6 @@ export class ReplayportPlayer extends HTMLElement {
     template.innerHTML = TEMPLATE;
     this.#root.append(template.content);
     this.#stage = new Stage(this.#part(".stage"), {
-      onSize: () => undefined,
       onFinding: (code, count) => {
         this.#onFinding(code, count);
       },

@@ -349,10 +349,10 @@ export class Session {
       if (plan.lastGroup === snapshot.group) {
         // The picture comes first; what follows it is read by the frame afterwards.
         this.#laterRows = () => {
-          this.#stage.append(take, later);
+          this.#append(take, later);
         };
       } else {
-        this.#stage.append(take, later);
+        this.#append(take, later);
       }
       stretch = {
         take,
@@ -393,13 +393,19 @@ export class Session {
     };
   }
 
+  #append(take: number, rows: Rows): void {
+    if (rows.type.length > 0) {
+      this.#stage.append(take, rows);
+    }
+  }
+
   async #feedGroup(driver: Driver, windowId: string, stretch: Stretch): Promise<void> {
     const group = stretch.toGroup + 1;
     const [index, { data }] = await Promise.all([driver.readIndex(group), driver.readData(group)]);
     // Two seeks may have waited for the same group; it is sent once.
     if (stretch.toGroup + 1 === group) {
       stretch.toGroup = group;
-      this.#stage.append(stretch.take, rowsOf(windowId, index, data, 0));
+      this.#append(stretch.take, rowsOf(windowId, index, data, 0));
     }
   }
 

@@ -8,13 +8,18 @@
 
 import { FRAME_DOCUMENT, FRAME_PROGRAM } from "virtual:frame-document";
 
-import { asFromFrame, type FromFrame, type Rows, type ToFrame } from "./frame/protocol";
+import {
+  asFromFrame,
+  type FromFrame,
+  type FrozenAsset,
+  type Rows,
+  type ToFrame,
+} from "./frame/protocol";
 
 /** Exactly these; anything more would let a recording out. */
 export const FRAME_SANDBOX = "allow-scripts allow-same-origin";
 
 export interface StageEvents {
-  readonly onSize: (width: number, height: number) => void;
   readonly onFinding: (code: string, count: number) => void;
 }
 
@@ -42,6 +47,11 @@ export class Stage {
     this.frame.src = `data:text/html;base64,${btoa(FRAME_DOCUMENT)}`;
     window.addEventListener("message", this.#onMessage);
     parent.prepend(this.frame);
+  }
+
+  /** Hand over what was frozen, before the first `take`. */
+  assets(assets: readonly FrozenAsset[]): void {
+    this.#send({ kind: "assets", assets });
   }
 
   /** Begin a stretch of a window; gives the number by which to name it. */
@@ -111,9 +121,6 @@ export class Stage {
       case "drawn":
         this.#waiting.get(message.request)?.();
         this.#waiting.delete(message.request);
-        return;
-      case "size":
-        this.#events.onSize(message.width, message.height);
         return;
       case "finding":
         this.#events.onFinding(message.code, message.count);

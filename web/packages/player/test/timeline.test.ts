@@ -212,7 +212,7 @@ describe("protocol", () => {
   it.each([
     { kind: "finding", code: "<b>", count: 1 },
     { kind: "finding", code: "a".repeat(41), count: 1 },
-    { kind: "size", width: Infinity, height: 1 },
+    { kind: "drawn", request: Infinity },
   ])("the player ignores %o", (message) => {
     expect(asFromFrame(message)).toBeNull();
   });

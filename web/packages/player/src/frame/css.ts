@@ -41,16 +41,32 @@ export interface CleanCss {
   readonly removed: number;
 }
 
-/** Give `text` without imports and without any address outside the text itself. */
-export function cleanCss(text: string): CleanCss {
+/** What a stylesheet may refer to instead of the web. */
+export interface CssAssets {
+  /** An address that fetches nothing; null when there is none. */
+  address(written: string): string | null;
+  /** A clean stylesheet to put where it is imported; null when there is none. */
+  sheet(written: string): CleanCss | null;
+}
+
+const NO_ASSETS: CssAssets = { address: () => null, sheet: () => null };
+
+/**
+ * Give `text` without any address outside the text itself.
+ *
+ * What `assets` has takes the place of what is taken out.
+ */
+export function cleanCss(text: string, assets: CssAssets = NO_ASSETS): CleanCss {
   if (!NEEDS_WORK.test(text)) {
     return { text, removed: 0 };
   }
   let removed = 0;
   let inFontFace = false;
+  let isAfterBlock = false;
   const clean = unescapeLetters(text).replace(TOKENS, (token) => {
     if (token === "}") {
       inFontFace = false;
+      isAfterBlock = true;
       return token;
     }
     const start = token.slice(0, 20).toLowerCase();
@@ -59,20 +75,20 @@ export function cleanCss(text: string): CleanCss {
       return token;
     }
     if (start.startsWith("@import")) {
-      removed += 1;
-      return "";
+      // A browser obeys imports before the first rule only.
+      const sheet = isAfterBlock ? null : importOf(token, assets);
+      removed += sheet?.removed ?? 1;
+      return sheet?.text ?? "";
     }
     if (/^(?:-webkit-)?image-set\(/.test(start)) {
-      if (addressesOf(token).every((address) => SELF_CONTAINED.test(address))) {
-        return token;
-      }
-      removed += 1;
-      return "none";
+      const replaced = imageSetOf(token, assets);
+      removed += Number(replaced === null);
+      return replaced ?? "none";
     }
     if (start.startsWith("url(") || start.startsWith("src(")) {
-      const address = token.replace(/^\w+\(\s*["']?/, "");
-      if (SELF_CONTAINED.test(address)) {
-        return token;
+      const replaced = urlOf(token, assets);
+      if (replaced !== null) {
+        return replaced;
       }
       removed += 1;
       // An empty local() makes the browser take the next font of the family list.
@@ -83,12 +99,136 @@ export function cleanCss(text: string): CleanCss {
   return { text: clean, removed };
 }
 
-/** Strings of an image-set, less those of `type("image/png")`, and its url() tokens. */
-function addressesOf(imageSet: string): string[] {
-  const strings = imageSet
-    .replace(/type\(\s*(?:"[^"]*"|'[^']*')\s*\)/gi, "")
-    .match(/"[^"]*"|'[^']*'|url\(\s*[^"')\s]+/gi);
-  return (strings ?? []).map((part) => part.replace(/^url\(\s*/i, "").replace(/^["']/, ""));
+/** Give a `url()` token that fetches nothing; null when there is none. */
+function urlOf(token: string, assets: CssAssets): string | null {
+  if (SELF_CONTAINED.test(token.replace(/^\w+\(\s*["']?/, ""))) {
+    return token;
+  }
+  const instead = assets.address(addressOf(token));
+  return instead === null ? null : `url("${instead}")`;
+}
+
+const IMAGE_SET_PARTS = new RegExp(
+  `type\\(\\s*(?:"[^"]*"|'[^']*')\\s*\\)|${URL_TOKEN}|${STRING}`,
+  "gi",
+);
+
+/** Give an `image-set()` of which every part fetches nothing; null when one would. */
+function imageSetOf(token: string, assets: CssAssets): string | null {
+  let missing = 0;
+  const start = token.indexOf("(") + 1;
+  const replaced = token.slice(start).replace(IMAGE_SET_PARTS, (part) => {
+    if (/^type\(/i.test(part)) {
+      return part;
+    }
+    const url = urlOf(/^(?:url|src)\(/i.test(part) ? part : `url(${part})`, assets);
+    missing += Number(url === null);
+    return url ?? "";
+  });
+  return missing === 0 ? token.slice(0, start) + replaced : null;
+}
+
+const IMPORT = new RegExp(`^@import\\s*(${URL_TOKEN}|${STRING})([\\s\\S]*)$`, "i");
+const NOT_COMMENTS = new RegExp(`${COMMENT}|${URL_TOKEN}|${STRING}`, "gi");
+
+/** Give the sheet an import names, under the import's conditions; null when it is not here. */
+function importOf(token: string, assets: CssAssets): CleanCss | null {
+  const text = token.replace(NOT_COMMENTS, (part) => (part.startsWith("/*") ? " " : part));
+  const [, written, rest] = IMPORT.exec(text.replace(/;$/, "")) ?? [];
+  if (written === undefined || rest === undefined || /[{};]/.test(rest) || NEEDS_WORK.test(rest)) {
+    return null;
+  }
+  const sheet = assets.sheet(addressOf(written));
+  if (sheet === null) {
+    return null;
+  }
+  const [, hasLayer, layer, more = ""] =
+    /^\s*(layer(?![\w-])(?:\(([^)]*)\))?)?([\s\S]*)$/i.exec(rest) ?? [];
+  const [supports, media] = supportsOf(more);
+  const conditions = [
+    media.trim() === "" ? "" : `@media ${media.trim()}`,
+    supports === null ? "" : `@supports (${supports})`,
+    hasLayer === undefined ? "" : `@layer ${layer ?? ""}`,
+  ].filter((condition) => condition !== "");
+  return {
+    removed: sheet.removed,
+    text:
+      conditions.map((condition) => `${condition}{`).join("") +
+      `${sheet.text}\n` +
+      "}".repeat(conditions.length),
+  };
+}
+
+/** Split `supports(…) screen` into what is in the brackets and what comes after. */
+function supportsOf(text: string): [string | null, string] {
+  const start = /^\s*supports\(/i.exec(text)?.[0].length;
+  if (start === undefined) {
+    return [null, text];
+  }
+  let depth = 1;
+  let end = start;
+  for (; end < text.length && depth > 0; end += 1) {
+    depth += Number(text[end] === "(") - Number(text[end] === ")");
+  }
+  return [text.slice(start, depth === 0 ? end - 1 : end), text.slice(end)];
+}
+
+/** The address inside a `url()` or a string, its escapes undone. */
+function addressOf(token: string): string {
+  const inside = token.replace(/^(?:url|src)\(\s*/i, "");
+  const raw =
+    /^"((?:\\[\s\S]|[^"\\])*)/.exec(inside)?.[1] ??
+    /^'((?:\\[\s\S]|[^'\\])*)/.exec(inside)?.[1] ??
+    inside.replace(/\s*\)?$/, "");
+  return raw.replace(
+    /\\(?:([0-9a-f]{1,6})[ \t\n\f\r]?|(\n)|([\s\S]))/gi,
+    (_, hex: string | undefined, lineEnd: string | undefined, other: string | undefined) => {
+      const code = hex === undefined ? 0 : parseInt(hex, 16);
+      if (hex !== undefined) {
+        return code === 0 || code > 0x10ffff ? "\ufffd" : String.fromCodePoint(code);
+      }
+      return lineEnd === undefined ? (other ?? "") : "";
+    },
+  );
+}
+
+const BRACKETS = new RegExp(`${COMMENT}|${URL_TOKEN}|${STRING}|\\\\[\\s\\S]|[{}()[\\]]`, "gi");
+const CLOSERS: Readonly<Record<string, string>> = { "{": "}", "(": ")", "[": "]" };
+
+/**
+ * Give a stylesheet whose brackets close, so that it cannot reach beyond the block it is put in.
+ *
+ * At the end of a file CSS closes everything by itself; in the middle it does not.
+ */
+export function closed(text: string): string {
+  const open: string[] = [];
+  let ending = "";
+  const balanced = text.replace(BRACKETS, (token, at: number) => {
+    if (at + token.length === text.length) {
+      ending = endingOf(token);
+    }
+    const closer = CLOSERS[token];
+    if (closer !== undefined) {
+      open.push(closer);
+    } else if (/^[)}\]]$/.test(token)) {
+      if (open.length === 0) {
+        return "";
+      }
+      if (open.at(-1) === token) {
+        open.pop();
+      }
+    }
+    return token;
+  });
+  return `${balanced}${ending}\n${open.reverse().join("")}`;
+}
+
+/** What closes a comment, an address or a string that the text ends in. */
+function endingOf(token: string): string {
+  if (token.startsWith("/*")) {
+    return token.length > 3 && token.endsWith("*/") ? "" : "*/";
+  }
+  return /^\w+\(/.test(token) && !token.endsWith(")") ? '")' : "";
 }
 
 /**

@@ -8,6 +8,7 @@
 import "rrweb/dist/style.css";
 
 import "./frame.css";
+import { Assets } from "./assets";
 import { dropRepeats, type Row } from "./playback";
 import { asToFrame, type FromFrame, type Rows, type ToFrame } from "./protocol";
 import { Take } from "./take";
@@ -15,6 +16,7 @@ import { Take } from "./take";
 /** Rows handled between two breaths, so that a large group does not freeze the page. */
 const SLICE_MS = 8;
 
+const assets = new Assets();
 const takes = new Map<number, Take>();
 const findings = new Map<string, number>();
 const work: ToFrame[] = [];
@@ -58,12 +60,16 @@ async function workThrough(): Promise<void> {
 
 async function handle(message: ToFrame): Promise<void> {
   switch (message.kind) {
+    case "assets":
+      assets.add(message.assets);
+      return;
     case "take": {
       const take = new Take(
         document.body,
         message.startMs,
         message.endMs,
         report,
+        assets,
         (width, height) => {
           if (shown === take) {
             resize(width, height);
@@ -159,7 +165,6 @@ function pace(atMs: number, speed: number): void {
 
 function resize(width: number, height: number): void {
   size = { width, height };
-  send({ kind: "size", width, height });
   fit();
 }
 

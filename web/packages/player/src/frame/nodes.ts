@@ -3,10 +3,13 @@
  *
  * Each node is rebuilt from the fields rrweb reads. An element that may not be is
  * replaced by an empty `<template>` of the same id, because siblings name it in `nextId`.
+ *
+ * Addresses of the web are taken out, or replaced by what was frozen of them.
  */
 
 import { NodeType } from "@replayport/types";
 
+import { parseSrcset, type Assets } from "./assets";
 import { cleanCss } from "./css";
 import { boolean, finite, isObject, objects, present, string, type Json } from "./json";
 
@@ -46,6 +49,7 @@ const FORBIDDEN_ATTRIBUTES: ReadonlySet<string> = new Set([
   "codebase",
   "content",
   "credentialless",
+  "crossorigin",
   "csp",
   "data",
   "formaction",
@@ -77,6 +81,16 @@ const RESOURCE_ATTRIBUTES: ReadonlySet<string> = new Set([
   "src",
   "srcset",
 ]);
+
+/** Those that frozen images replace, and on which elements; null for all. */
+const IMAGE_ATTRIBUTES: Readonly<Record<string, ReadonlySet<string> | null>> = {
+  background: null,
+  poster: null,
+  src: new Set(["img", "input"]),
+};
+
+/** SVG elements that show what their `href` names. */
+const SVG_FETCHES: ReadonlySet<string> = new Set(["image", "feimage", "use"]);
 
 /** Attributes that name an address somebody could follow. */
 const LINK_ATTRIBUTES: ReadonlySet<string> = new Set(["cite", "href", "longdesc", "xlink:href"]);
@@ -121,19 +135,26 @@ export type Report = (code: string, count?: number) => void;
 interface Known {
   readonly tag: string;
   readonly isSvg: boolean;
+  /** Of a link, the newest values; it is a stylesheet by both together. */
+  rel?: string;
+  href?: string;
 }
 
 /** Sanitises the nodes of one window, in playing order. */
 export class NodeSanitiser {
+  /** What relative addresses of the page start from; empty when it is not known. */
+  base = "";
   readonly #report: Report;
+  readonly #assets: Assets;
   readonly #elements = new Map<number, Known>();
   /** Video and audio elements that carry what they play. */
   readonly #media = new Set<number>();
   /** Text nodes whose text is a stylesheet. */
   readonly #cssTexts = new Set<number>();
 
-  constructor(report: Report) {
+  constructor(report: Report, assets: Assets) {
     this.#report = report;
+    this.#assets = assets;
   }
 
   /** Forget the page before; a full snapshot begins a new one. */
@@ -327,7 +348,34 @@ export class NodeSanitiser {
         clean[name] = kept;
       }
     }
+    if (known.tag === "link" && typeof attributes["_cssText"] !== "string") {
+      Object.assign(clean, this.#linkedSheet(known, attributes));
+    }
     return clean;
+  }
+
+  /** Give the frozen text of a linked stylesheet as the recorder would have inlined it. */
+  #linkedSheet(known: Known, attributes: Json): Json {
+    for (const name of ["rel", "href"] as const) {
+      const value = attributes[name];
+      if (typeof value === "string") {
+        known[name] = value;
+      }
+    }
+    const href = known.href ?? "";
+    if (href === "" || !("rel" in attributes || "href" in attributes)) {
+      return {};
+    }
+    const words = (known.rel ?? "").toLowerCase().split(/[ \t\n\f\r]+/);
+    if (!words.includes("stylesheet") || words.includes("alternate")) {
+      return {};
+    }
+    const sheet = this.#assets.sheet(href, this.base);
+    const removed = sheet?.removed ?? 1;
+    if (removed > 0) {
+      this.#report(FindingCode.External, removed);
+    }
+    return sheet === null ? {} : { _cssText: sheet.text };
   }
 
   /** The value to keep; undefined to leave the attribute out. */
@@ -346,9 +394,6 @@ export class NodeSanitiser {
     }
     if (known.tag === "link") {
       // Its styles come in `_cssText`; whatever else a link does is a request.
-      if (name === "href") {
-        this.#report(FindingCode.External);
-      }
       return name === "media" || name === "id" || name === "class" ? value : undefined;
     }
     if (known.tag === "iframe" && (name === "src" || name === "name")) {
@@ -375,7 +420,14 @@ export class NodeSanitiser {
     if (SELF_CONTAINED_MEDIA.test(address) && name !== "srcset") {
       return value;
     }
-    if (address === "" || (name === "srcset" && known.tag !== "img")) {
+    if (address === "") {
+      return undefined;
+    }
+    const frozen = name === "srcset" ? this.#srcset(known, value) : this.#image(known, name, value);
+    if (frozen !== null) {
+      return frozen;
+    }
+    if (name === "srcset" && known.tag !== "img") {
       return undefined;
     }
     this.#report(
@@ -386,12 +438,35 @@ export class NodeSanitiser {
     return known.tag === "img" && name === "src" ? MISSING_IMAGE : undefined;
   }
 
+  #image(known: Known, name: string, value: string): string | null {
+    const tags = IMAGE_ATTRIBUTES[name];
+    return tags === null || tags?.has(known.tag) === true
+      ? this.#assets.address(value, this.base)
+      : null;
+  }
+
+  /** Those candidates of a `srcset` that are here; null when none is. */
+  #srcset(known: Known, value: string): string | null {
+    if (known.tag !== "img" && known.tag !== "source") {
+      return null;
+    }
+    const kept = parseSrcset(value).flatMap(({ address, descriptor }) => {
+      const frozen = this.#assets.address(address, this.base);
+      return frozen === null ? [] : [`${frozen} ${descriptor}`.trim()];
+    });
+    return kept.length === 0 ? null : kept.join(", ");
+  }
+
   #link(known: Known, value: string): string | undefined {
     const address = compact(value);
     if (known.isSvg && known.tag !== "a") {
       // <use>, <image>, <feImage>, gradients: fetched, unless within the document or carried.
       if (address.startsWith("#") || SELF_CONTAINED_MEDIA.test(address)) {
         return value;
+      }
+      const frozen = SVG_FETCHES.has(known.tag) ? this.#assets.address(value, this.base) : null;
+      if (frozen !== null) {
+        return frozen;
       }
       this.#report(FindingCode.External);
       return undefined;
@@ -422,7 +497,7 @@ export class NodeSanitiser {
 
   /** Give a stylesheet without what it would fetch. */
   css(text: string): string {
-    const { text: clean, removed } = cleanCss(text);
+    const { text: clean, removed } = cleanCss(text, this.#assets.css(this.base));
     if (removed > 0) {
       this.#report(FindingCode.External, removed);
     }
@@ -444,4 +519,24 @@ function localName(tag: string): string {
 
 function doctypeName(value: unknown): string {
   return typeof value === "string" && /^[A-Za-z][\w-]*$/.test(value) ? value : "html";
+}
+
+/**
+ * Give the address of the first `<base href>` of a page itself, not of its iframes.
+ *
+ * @returns null when the page has none.
+ */
+export function baseHrefOf(document: Json): string | null {
+  const work: Json[] = [document];
+  for (let node = work.pop(); node !== undefined; node = work.pop()) {
+    const isOwn = node["rootId"] === undefined || node["rootId"] === document["id"];
+    if (node["type"] === NodeType.Element && isOwn && node["tagName"] === "base") {
+      const attributes = isObject(node["attributes"]) ? node["attributes"] : {};
+      if (typeof attributes["href"] === "string") {
+        return attributes["href"];
+      }
+    }
+    work.push(...objects(node["childNodes"]).reverse());
+  }
+  return null;
 }

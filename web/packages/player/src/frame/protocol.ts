@@ -6,7 +6,8 @@
  * here. Findings carry codes and counts, never recorded values.
  *
  * ```
- * player → frame    take     the first events of a stretch of one window: makes a replayer
+ * player → frame    assets   what was frozen with the recording; before the first take
+ *                   take     the first events of a stretch of one window: makes a replayer
  *                   append   the next events of that stretch
  *                   show     make that replayer visible, at a moment, playing or not
  *                   pace     change the speed, or pause at 0
@@ -14,7 +15,6 @@
  * frame → player    boot     the frame's document is there and wants its program
  *                   hello    the program has started
  *                   drawn    what `show` asked for is on the screen
- *                   size     size of the recorded viewport now
  *                   finding  what could not be applied, counted
  * ```
  */
@@ -25,7 +25,42 @@ export interface Rows {
   readonly data: readonly (string | null)[];
 }
 
+/** Types of frozen files; the same set as in Python's `format.assets`. */
+const ASSET_TYPES: ReadonlySet<string> = new Set([
+  "text/css",
+  "image/avif",
+  "image/bmp",
+  "image/gif",
+  "image/jpeg",
+  "image/png",
+  "image/svg+xml",
+  "image/webp",
+  "image/x-icon",
+  "font/collection",
+  "font/otf",
+  "font/ttf",
+  "font/woff",
+  "font/woff2",
+]);
+
+export function isAssetType(type: unknown): boolean {
+  return typeof type === "string" && ASSET_TYPES.has(type);
+}
+
+/** A stylesheet, an image or a font as its address served it. */
+export interface FrozenAsset {
+  /** Absolute, as the URL standard writes it, without a fragment. */
+  readonly url: string;
+  /** What relative addresses in it start from: where redirects led. */
+  readonly base: string;
+  readonly type: string;
+  /** Of a stylesheet, as its answer named it; empty when it named none. */
+  readonly charset: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 export type ToFrame =
+  | { readonly kind: "assets"; readonly assets: readonly FrozenAsset[] }
   | {
       readonly kind: "take";
       readonly take: number;
@@ -50,12 +85,12 @@ export type FromFrame =
   | { readonly kind: "boot" }
   | { readonly kind: "hello" }
   | { readonly kind: "drawn"; readonly request: number }
-  | { readonly kind: "size"; readonly width: number; readonly height: number }
   | { readonly kind: "finding"; readonly code: string; readonly count: number };
 
-type Shape = Readonly<Record<string, "number" | "rows" | "code">>;
+type Shape = Readonly<Record<string, "number" | "rows" | "code" | "assets">>;
 
 const TO_FRAME: Readonly<Record<ToFrame["kind"], Shape>> = {
+  assets: { assets: "assets" },
   take: { take: "number", startMs: "number", endMs: "number", rows: "rows" },
   append: { take: "number", rows: "rows" },
   show: { take: "number", request: "number", atMs: "number", speed: "number" },
@@ -67,7 +102,6 @@ const FROM_FRAME: Readonly<Record<FromFrame["kind"], Shape>> = {
   boot: {},
   hello: {},
   drawn: { request: "number" },
-  size: { width: "number", height: "number" },
   finding: { code: "code", count: "number" },
 };
 
@@ -99,6 +133,8 @@ function isOf(type: Shape[string], value: unknown): boolean {
       return typeof value === "number" && Number.isFinite(value);
     case "code":
       return typeof value === "string" && /^[a-z_]{1,40}$/.test(value);
+    case "assets":
+      return Array.isArray(value) && value.every(isAsset);
     case "rows": {
       const rows = Object(value) as Record<string, unknown>;
       const { timestampMs, type: types, data } = rows;
@@ -111,4 +147,15 @@ function isOf(type: Shape[string], value: unknown): boolean {
       );
     }
   }
+}
+
+function isAsset(value: unknown): boolean {
+  const { url, base, type, charset, bytes } = Object(value) as Record<string, unknown>;
+  return (
+    typeof url === "string" &&
+    typeof base === "string" &&
+    typeof charset === "string" &&
+    isAssetType(type) &&
+    bytes instanceof Uint8Array
+  );
 }

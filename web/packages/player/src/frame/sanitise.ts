@@ -12,21 +12,25 @@
 
 import { EventType, IncrementalSource, NodeType } from "@replayport/types";
 
+import { Assets, resolve } from "./assets";
 import { canvasFrameOf } from "./canvas";
 import { cleanCss } from "./css";
 import { boolean, finite, isObject, objects, present, string, type Json } from "./json";
-import { FindingCode, NodeSanitiser, type Report } from "./nodes";
+import { baseHrefOf, FindingCode, NodeSanitiser, type Report } from "./nodes";
 
 const MAX_VIEWPORT_PX = 20_000;
 
 /** Sanitises the events of one window, in playing order. */
 export class Sanitiser {
   readonly #report: Report;
+  readonly #assets: Assets;
   readonly #nodes: NodeSanitiser;
+  #pageHref = "";
 
-  constructor(report: Report) {
+  constructor(report: Report, assets = new Assets()) {
     this.#report = report;
-    this.#nodes = new NodeSanitiser(report);
+    this.#assets = assets;
+    this.#nodes = new NodeSanitiser(report, assets);
   }
 
   /**
@@ -40,6 +44,8 @@ export class Sanitiser {
     }
     switch (type) {
       case EventType.Meta:
+        this.#pageHref = resolve(string(data["href"]) ?? "", "")?.href ?? "";
+        this.#nodes.base = this.#pageHref;
         return { href: "about:blank", ...this.#size(data) };
       case EventType.FullSnapshot:
         return this.#fullSnapshot(data);
@@ -56,6 +62,9 @@ export class Sanitiser {
       return this.#malformed();
     }
     this.#nodes.reset();
+    const base = baseHrefOf(node);
+    this.#nodes.base =
+      (base === null ? null : resolve(base, this.#pageHref)?.href) ?? this.#pageHref;
     const clean = this.#nodes.tree(node, null);
     if (clean === null) {
       return this.#malformed();
@@ -279,7 +288,7 @@ export class Sanitiser {
       return this.#malformed();
     }
     if (data["buffer"] !== true) {
-      const { text, removed } = cleanCss(fontSource);
+      const { text, removed } = cleanCss(fontSource, this.#assets.css(this.#nodes.base));
       if (removed > 0) {
         this.#report(FindingCode.External, removed);
         return null;

@@ -9,6 +9,7 @@
 import { EventType, type ReplayEvent } from "@replayport/types";
 import { Replayer } from "rrweb";
 
+import type { Assets } from "./assets";
 import { MetaPatch, isUndecoded, type Row } from "./playback";
 import { FindingCode, type Report } from "./nodes";
 import { Sanitiser } from "./sanitise";
@@ -35,11 +36,12 @@ export class Take {
     startMs: number,
     endMs: number,
     report: Report,
+    assets: Assets,
     onSize: (width: number, height: number) => void,
   ) {
     this.#startMs = startMs;
     this.#report = report;
-    this.#sanitiser = new Sanitiser(report);
+    this.#sanitiser = new Sanitiser(report, assets);
     this.root = parent.ownerDocument.createElement("div");
     this.root.className = "take";
     parent.append(this.root);

@@ -46,6 +46,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 const NOTES: Readonly<Record<string, string>> = {
   active_content_removed: "scripts and handlers of the recorded page were removed",
   external_not_fetched: "images, fonts or styles are not part of the recording",
+  asset_unreadable: "frozen images, fonts or styles could not be read",
   group_unreadable: "part of the file could not be read",
 };
 
@@ -64,6 +65,6 @@ export function findingText(code: string, count: number): FindingText {
   }
   return {
     text: `${count.toLocaleString("en")} ${NOTES[code] ?? code.replaceAll("_", " ")}`,
-    isProblem: code === "group_unreadable",
+    isProblem: code === "group_unreadable" || code === "asset_unreadable",
   };
 }

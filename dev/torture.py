@@ -1,0 +1,286 @@
+"""
+Kill a capturing server at random moments, many times, and look whether anything is lost.
+
+```
+python dev/torture.py [--kills 200] [--seed N]
+```
+
+Each round a process opens the same inbox and archive, takes requests as fast as it can,
+seals sessions all the time, and is killed (SIGKILL) at a random moment. Requests repeat
+items of this and earlier rounds, as an SDK's retries do. Every acknowledged item is noted
+outside. In the end a last process seals what is left, and each item is counted in the
+archive: one that was acknowledged is there once, one that was not, once or never.
+
+What this cannot show is a power cut: a killed process's writes are safe with the kernel.
+That every commit is synced is checked by ``tests/capture/test_inbox.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import json
+import multiprocessing
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import replayport.archive
+import replayport.capture.seal
+from replayport.archive import Archive
+from replayport.capture.inbox import Captured, Inbox, InboxFullError
+from replayport.capture.seal import Outcome, Sealer
+from replayport.format.schema import EVENTS_FILE
+
+PROJECT = "torture"
+SESSIONS = 24
+ROUND = 1_000_000
+CLIENTS = 12
+LONGEST_LIFE_S = 0.6
+EPOCH_MS = 1_790_000_000_000
+_STARTED = -1
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run found."""
+
+    kills: int = 0
+    acknowledged: set[int] = field(default_factory=set)
+    stored: Counter[int] = field(default_factory=Counter)
+    analytics: Counter[int] = field(default_factory=Counter)
+    recordings: int = 0
+    waiting: int = 0
+    """Sessions that could not be sealed in the end."""
+
+    @property
+    def lost(self) -> list[int]:
+        """Acknowledged items that are not in the archive, wholly."""
+        return sorted(n for n in self.acknowledged if not (self.stored[n] and self.analytics[n]))
+
+    @property
+    def doubled(self) -> list[int]:
+        """Items that are there more than once."""
+        both = self.stored.keys() | self.analytics.keys()
+        return sorted(n for n in both if self.stored[n] > 1 or self.analytics[n] > 1)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is as promised."""
+        return bool(self.acknowledged) and not (self.lost or self.doubled or self.waiting)
+
+
+def session_of(n: int) -> str:
+    return f"session-{n % SESSIONS}"
+
+
+def requests_of(numbers: list[int]) -> list[Captured]:
+    """Give the two requests that carry some items: snapshots, and analytics."""
+    now_ms = time.time_ns() // 1_000_000
+    pad = "x" * 1500
+    items = [
+        {
+            "event": "$snapshot",
+            "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, f"snapshot {n}")),
+            "properties": {
+                "$snapshot_data": [
+                    {
+                        "type": 5,
+                        # Days apart, so that late data also moves recordings between folders.
+                        "timestamp": EPOCH_MS + n - 86_400_000 * (n // 7 % 5),
+                        "data": {"tag": "mark", "payload": {"n": n, "pad": pad}},
+                    }
+                ],
+                "$session_id": session_of(n),
+                "$window_id": "w",
+                "token": "phc_torture",
+                "distinct_id": "p",
+            },
+        }
+        for n in numbers
+    ]
+    events = [
+        {
+            "event": f"e{n}",
+            "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, f"analytics {n}")),
+            "timestamp": EPOCH_MS + n,
+            "properties": {"$session_id": session_of(n), "distinct_id": "p"},
+        }
+        for n in numbers
+    ]
+    sessions = tuple(dict.fromkeys(map(session_of, numbers)))
+    bodies: dict[str, Any] = {
+        "snapshots": items,
+        "events": {"api_key": "phc_torture", "batch": events},
+    }
+    return [
+        Captured(
+            project=PROJECT,
+            token="phc_torture",
+            received_ms=now_ms,
+            kind=kind,
+            session_ids=sessions,
+            body=gzip.compress(json.dumps(body).encode(), 1),
+            query="",
+            headers={"content-type": "text/plain"},
+        )
+        for kind, body in bodies.items()
+    ]
+
+
+def short_waits() -> None:
+    """Let leases of killed processes end soon: in production they hold a session for minutes."""
+    replayport.archive.LEASE_TTL_S = 1.0  # type: ignore[misc]
+    replayport.capture.seal.LEASE_TTL_S = 1.0  # type: ignore[misc]
+    replayport.capture.seal.BUSY_RETRY_MS = 100  # type: ignore[misc]
+
+
+def victim(folder: str, round_: int, seed: int, acks: Connection) -> None:
+    """Take requests and seal until killed."""
+    short_waits()
+    rng = random.Random(seed)
+    inbox = Inbox.open(Path(folder) / "inbox")
+    archive = Archive.open(Path(folder) / "archive", create=True)
+    acks.send([_STARTED])
+    counter = iter(range(round_ * ROUND, (round_ + 1) * ROUND))
+    sent: list[int] = []
+
+    def numbers() -> list[int]:
+        chosen = [next(counter) for _ in range(rng.randrange(1, 4))]
+        if sent and rng.random() < 0.4:  # a retry of something recent
+            chosen += rng.choices(sent[-200:], k=2)
+        if round_ and rng.random() < 0.2:  # the SDK kept it while the server was away
+            chosen.append(rng.randrange(round_) * ROUND + rng.randrange(300))
+        sent.extend(chosen)
+        return list(dict.fromkeys(chosen))
+
+    async def client() -> None:
+        while True:
+            some = numbers()
+            with suppress(InboxFullError):
+                await asyncio.gather(*(inbox.put(r) for r in requests_of(some)))
+                acks.send(some)
+
+    async def load() -> None:
+        await asyncio.gather(*(client() for _ in range(CLIENTS)))
+
+    with Sealer(inbox, archive, idle_s=0.0, workers=2):
+        asyncio.run(load())
+
+
+def finish(folder: str, results: Connection) -> None:
+    """Seal what is left and count what the archive holds."""
+    short_waits()
+    found = Result()
+    inbox = Inbox.open(Path(folder) / "inbox")
+    archive = Archive.open(Path(folder) / "archive", create=True)
+    # Analytics were put beside snapshots of the same session: none may have to wait.
+    sealer = Sealer(inbox, archive, idle_s=0.0)
+    deadline = time.monotonic() + 60
+    while inbox.due(2**62, limit=1) and time.monotonic() < deadline:
+        if not sealer.seal_due() - Counter({Outcome.BUSY: 10**9}):
+            time.sleep(0.1)
+    found.waiting = len(inbox.due(2**62, limit=1000))
+    inbox.close()
+    for recording in archive.recordings():
+        found.recordings += 1
+        for name in recording.manifest.files:
+            recording.file(name)  # matches its digest
+        for event in recording.events(kinds=["custom:mark"]):
+            found.stored[event.data["payload"]["n"]] += 1
+        for name in recording.analytics().column("event").to_pylist():
+            found.analytics[int(name[1:])] += 1
+    listed = {m.key for m in archive.store.list("recordings") if m.key.endswith("manifest.json")}
+    assert len(listed) == found.recordings, "two folders of one recording"
+    assert all(r.manifest.files[EVENTS_FILE] for r in archive.recordings())
+    results.send(found)
+    archive.close()
+
+
+def torture(folder: Path, *, kills: int, seed: int, verbose: bool = False) -> Result:
+    """Run the whole thing in a folder."""
+    rng = random.Random(seed)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["replayport.capture.seal", "replayport.testing"])
+    acknowledged: set[int] = set()
+    for round_ in range(kills):
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(
+            target=victim, args=(str(folder), round_, rng.randrange(2**31), theirs), daemon=True
+        )
+        process.start()
+        theirs.close()
+        started = threading.Event()
+        reader = threading.Thread(target=_note, args=(ours, acknowledged, started))
+        reader.start()
+        started.wait(60)
+        time.sleep(rng.uniform(0.0, LONGEST_LIFE_S))
+        alive = process.is_alive()
+        process.kill()
+        process.join()
+        reader.join()
+        ours.close()
+        if not alive:
+            raise RuntimeError(f"round {round_}: the server ended by itself, see above")
+        if verbose and (round_ + 1) % 10 == 0:
+            print(f"{round_ + 1} kills, {len(acknowledged):,} items acknowledged", flush=True)
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=finish, args=(str(folder), theirs))
+    process.start()
+    theirs.close()
+    try:
+        result: Result = ours.recv()
+    except EOFError:
+        raise RuntimeError("the last process ended without a result, see above") from None
+    finally:
+        process.join()
+        ours.close()
+    result.kills = kills
+    result.acknowledged = acknowledged
+    return result
+
+
+def _note(acks: Connection, acknowledged: set[int], started: threading.Event) -> None:
+    """Note what the server acknowledges, until it is dead."""
+    with suppress(EOFError, OSError):  # its last message may be cut
+        while True:
+            numbers = acks.recv()
+            started.set()
+            acknowledged.update(n for n in numbers if n != _STARTED)
+    started.set()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    options = parser.parse_args()
+    print(f"seed {options.seed}")
+    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    result = torture(folder, kills=options.kills, seed=options.seed, verbose=True)
+    print(
+        f"{result.kills} kills, {len(result.acknowledged):,} items acknowledged, "
+        f"{len(result.stored):,} in {result.recordings} recordings: "
+        f"{len(result.lost)} lost, {len(result.doubled)} doubled, "
+        f"{result.waiting} sessions not sealed"
+    )
+    if not result.ok:
+        print(f"lost {result.lost[:10]} doubled {result.doubled[:10]}, kept in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

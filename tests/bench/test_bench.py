@@ -1,0 +1,90 @@
+"""The benchmarks run and measure what they say; how fast is not asked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+sys.path.append(str(BENCH))
+
+import common  # noqa: E402 - the scripts are no package
+import inputs  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def no_corpus(monkeypatch, tmp_path):
+    monkeypatch.setenv("REPLAYPORT_CORPUS", str(tmp_path / "none"))
+    inputs.corpus_inputs.cache_clear()
+    yield
+    inputs.corpus_inputs.cache_clear()
+
+
+def run(script: str, results: Path, *arguments: str) -> list[dict[str, str]]:
+    done = subprocess.run(
+        [sys.executable, str(BENCH / f"{script}.py"), "--results", str(results), *arguments],
+        env={**os.environ, **common.ROOT_ENV},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    text = (results / f"{script}.csv").read_text()
+    assert str(BENCH.parent) not in text
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_inputs_are_the_same_every_time():
+    first = [i.sha256 for i in inputs.demo_inputs()]
+    inputs.demo_inputs.cache_clear()
+    assert [i.sha256 for i in inputs.demo_inputs()] == first
+    assert list(inputs.synthetic_lines(300_000)) == list(inputs.synthetic_lines(300_000))
+
+
+def test_inputs_are_whole_recordings():
+    index = json.loads((inputs.DEMO_RECORDINGS / "index.json").read_text())
+    expected = {f"demo/{r['name']}": r["events"] for r in index["recordings"]}
+    assert {i.name: i.events for i in inputs.demo_inputs()} == expected
+
+
+def test_synthetic_recordings_decode_in_one_window_or_several():
+    several = inputs.decode_lines(inputs.synthetic_lines(3_000_000))
+    one = inputs.decode_lines(inputs.synthetic_lines(3_000_000, one_window=True))
+    assert not several.rejected
+    assert not one.rejected
+    assert len(one.columns.windows.values) == 1 < len(several.columns.windows.values)
+    assert len(one.columns.data) >= 2_500_000
+
+
+def test_replicas_have_ids_of_their_own():
+    items = inputs.replicated(inputs.demo_inputs(), 5_000_000)
+    assert len({session_id for session_id, _ in items}) == len(items)
+    assert sum(i.decoded_bytes for _, i in items) >= 5_000_000
+
+
+def test_decode_measures_every_variant(tmp_path):
+    rows = run("decode", tmp_path, "--runs", "1", "--bytes", "1")
+    assert {"floor", "columns", "parquet", "archive"} <= {r["variant"] for r in rows}
+    assert {r["events"] for r in rows} == {str(sum(i.events for i in inputs.demo_inputs()))}
+    assert all(float(r["cpu_seconds"]) > 0 for r in rows)
+
+
+def test_size_is_measured_for_every_recording(tmp_path):
+    rows = run("size", tmp_path)
+    assert [r["input"] for r in rows] == [i.name for i in inputs.demo_inputs()]
+    for row in rows:
+        assert 0 < int(row["events_compact"]) <= int(row["events"]) < int(row["folder"])
+
+
+def test_memory_is_measured_for_everything(tmp_path):
+    rows = run("memory", tmp_path, "--bytes", "400000", "--pulls", "1", "2")
+    assert all(int(r["peak_bytes"]) > 0 for r in rows), rows
+    notes = {(r["what"], r["of"]): r["note"] for r in rows}
+    assert notes["import", "recording"] == "1 written, 0 rejected"
+    assert notes["pull", "2 recordings"] == "2 written, 0 rejected"

@@ -9,7 +9,7 @@ STATIC := src/replayport/static/player.js
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -type f -print 2>/dev/null) hatch_build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web browser demo test lint types web-check docs unit torture bench gen serve record-demo clean
+.PHONY: help setup web browser demo test lint types web-check unit torture bench gen serve record-demo clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ web-check: $(STATIC)
 unit: $(STATIC) browser
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests
+
+torture: $(STATIC) ## kill the capture server 200 times under load and count what was lost
+	@$(BIN)/python dev/torture.py --kills 200
 
 bench: $(STATIC) ## honest timings against named baselines; raw results in bench/results
 	@$(BIN)/python bench/run.py

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import runpy
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -32,7 +33,14 @@ else:
     BuildHookInterface = interface.BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent
-STATIC_FILES = ("player.js", "export.html", "csp.json", "THIRD_PARTY_LICENSES.txt")
+STATIC_FILES = (
+    "player.js",
+    "recorder.js",
+    "export.html",
+    "csp.json",
+    "THIRD_PARTY_LICENSES.txt",
+    "posthog-js/version.txt",
+)
 SKIPPED_FOLDERS = frozenset({"node_modules", "dist", "test", "coverage"})
 
 
@@ -74,6 +82,11 @@ def build(root: Path, *, force: bool = False) -> bool:
         )
     install(web)
     npm(web, "run", "build")
+    sdk = runpy.run_path(str(web / "sdk" / "fetch.py"))
+    try:
+        sdk["fetch_sdk"](static / "posthog-js", npm)
+    except sdk["SdkFetchError"] as e:
+        raise WebBuildError(str(e)) from e
     return True
 
 

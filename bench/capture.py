@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import shutil
 import socket
@@ -27,7 +28,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -323,6 +323,7 @@ def _rss_mb(pid: int) -> float:
 
 def serve(variant: str, folder: Path, port: int) -> None:
     """Run one server until terminated."""
+    logging.disable(logging.WARNING)  # that it takes every token, which is what is wanted here
     inbox: Inbox | None = None
     if variant == "nothing":
         app: Any = _app(_nothing)
@@ -451,7 +452,6 @@ def seal(where: Path | None) -> dict[str, Any]:
             f"sealing {n} recordings of {events:,} events: {n / took_s:.0f} recordings/s, "
             f"{events / took_s:,.0f} events/s, {cpu_s / n * 1000:.1f} ms of CPU each"
         )
-        assert threading.active_count() < 50
         return {
             "bodies": "demo copies",
             "server": "seal",

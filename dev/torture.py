@@ -39,14 +39,17 @@ from typing import Any
 import replayport.archive
 import replayport.capture.seal
 from replayport.archive import Archive
+from replayport.capture.assemble import Assembly, StoredRequest
 from replayport.capture.inbox import Captured, Inbox, InboxFullError
 from replayport.capture.seal import Outcome, Sealer
 from replayport.format.schema import EVENTS_FILE
 
 PROJECT = "torture"
-SESSIONS = 24
+SESSIONS = 6
 ROUND = 1_000_000
-CLIENTS = 12
+CLIENTS = 6
+PAUSE_S = 0.005
+"""Between requests of a client: sealing is to get its share, so that kills meet it too."""
 LONGEST_LIFE_S = 0.6
 EPOCH_MS = 1_790_000_000_000
 _STARTED = -1
@@ -141,14 +144,34 @@ def requests_of(numbers: list[int]) -> list[Captured]:
 
 def short_waits() -> None:
     """Let leases of killed processes end soon: in production they hold a session for minutes."""
-    replayport.archive.LEASE_TTL_S = 1.0  # type: ignore[misc]
-    replayport.capture.seal.LEASE_TTL_S = 1.0  # type: ignore[misc]
+    replayport.archive.LEASE_TTL_S = 4.0  # type: ignore[misc]
+    replayport.capture.seal.LEASE_TTL_S = 4.0  # type: ignore[misc]
     replayport.capture.seal.BUSY_RETRY_MS = 100  # type: ignore[misc]
+
+
+def warm_up(folder: Path) -> None:
+    """Seal something elsewhere: the first time takes a second, and kills would all meet that."""
+    assembly = Assembly(PROJECT, session_of(0))
+    for n, request in enumerate(requests_of([0])):
+        assembly.add(
+            StoredRequest(
+                id=n,
+                token=request.token,
+                kind=request.kind,
+                received_ms=request.received_ms,
+                query=request.query,
+                headers=request.headers,
+                body=request.body,
+            )
+        )
+    with Archive.open(folder, create=True) as archive:
+        archive.write(assembly.draft(), replace=True)
 
 
 def victim(folder: str, round_: int, seed: int, acks: Connection) -> None:
     """Take requests and seal until killed."""
     short_waits()
+    warm_up(Path(folder) / "warm")
     rng = random.Random(seed)
     inbox = Inbox.open(Path(folder) / "inbox")
     archive = Archive.open(Path(folder) / "archive", create=True)
@@ -171,6 +194,7 @@ def victim(folder: str, round_: int, seed: int, acks: Connection) -> None:
             with suppress(InboxFullError):
                 await asyncio.gather(*(inbox.put(r) for r in requests_of(some)))
                 acks.send(some)
+            await asyncio.sleep(rng.uniform(0.0, PAUSE_S))
 
     async def load() -> None:
         await asyncio.gather(*(client() for _ in range(CLIENTS)))
@@ -267,7 +291,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options = parser.parse_args()
     print(f"seed {options.seed}")
-    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    # Memory does as well as a disk, which no kill empties, and far more happens a second.
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="torture-", dir=memory if memory.is_dir() else None))
     result = torture(folder, kills=options.kills, seed=options.seed, verbose=True)
     print(
         f"{result.kills} kills, {len(result.acknowledged):,} items acknowledged, "

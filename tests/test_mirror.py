@@ -21,9 +21,14 @@ WITHOUT_OWN_TEST = {
 """Module to the test file that holds it instead."""
 
 WITHOUT_MODULE = {
+    "bench/test_bench.py": "the benchmark scripts",
+    "browser/test_frozen.py": "frozen recordings in a browser",
     "browser/test_hostile_recording.py": "the web player: attacks on it",
     "browser/test_html_export.py": "the web player: playing",
+    "browser/test_posthog_js.py": "real SDKs against the capture server",
     "browser/test_recorder.py": "the web recorder",
+    "capture/test_crash.py": "kill -9 under load",
+    "capture/test_fuzz.py": "the capture endpoints, whatever is sent",
     "sources/test_museum.py": "damaged and odd files of every form",
     "sources/test_registry.py": "the package sources itself",
     "test_corpus.py": "everything, over recordings outside the project",

@@ -177,7 +177,7 @@ class Archive:
         local = store.local_path(CATALOG_FILE)
         is_new = False
         if not catalog_url:
-            path = local if local is not None else _cache_folder() / f"{archive_id}.sqlite"
+            path = local if local is not None else cache_folder() / f"{archive_id}.sqlite"
             path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not path.exists()
             catalog_url = f"sqlite:///{path}"
@@ -278,62 +278,9 @@ class Archive:
         project = safe_project(draft.project)
         if not replace and self.catalog.has(project, recording_id):
             return Written(recording_id, project, written=False)
-        events, summary = encode_events(
-            draft.columns,
-            level=level,
-            metadata={
-                "id": recording_id,
-                "project": project,
-                "session_id": storable(draft.session_id)[:200],
-            },
-        )
-        files = {EVENTS_FILE: events}
-        if draft.analytics:
-            files[ANALYTICS_FILE] = encode_analytics(draft.analytics)
-        findings = summary.findings + draft.findings
-        if draft.missing:
-            findings["missing_block"] += len(draft.missing)
-        if draft.rejected:
-            findings["rejected_events"] += draft.rejected.total()
-        manifest = Manifest(
-            id=recording_id,
-            project=project,
-            session_id=storable(draft.session_id),
-            start_ms=summary.start_ms,
-            end_ms=summary.end_ms,
-            duration_ms=summary.end_ms - summary.start_ms,
-            events=summary.events,
-            raw_bytes=summary.raw_bytes,
-            windows=summary.windows,
-            kinds=summary.kinds,
-            urls=summary.urls,
-            first_url=summary.urls[0] if summary.urls else None,
-            viewport=summary.viewport,
-            snapshot_source=summary.snapshot_source,
-            console_errors=summary.console_errors,
-            analytics_events=len(draft.analytics),
-            person=(
-                Person(
-                    distinct_id=storable(draft.person.distinct_id),
-                    properties=draft.person.properties,
-                )
-                if draft.person
-                else None
-            ),
-            complete=not draft.missing,
-            missing=draft.missing,
-            findings=[
-                Finding(code=code, count=n, detail=FINDING_MEANINGS.get(code, ""))
-                for code, n in sorted(findings.items())
-            ],
-            rejected={reason.value: n for reason, n in sorted(draft.rejected.items())},
-            source=draft.source,
-            provenance=draft.provenance,
-            created_ms=self._now_ms(),
-            software=f"replayport {__version__}",
-            files={},
-        )
+        manifest, files = encode_draft(draft, level=level, created_ms=self._now_ms())
         written = self._write_files(manifest, files, replace=replace, keep_assets=True)
+        findings = Counter({f.code: f.count for f in manifest.findings})
         return Written(recording_id, project, written=written, findings=findings)
 
     def write_files(
@@ -528,9 +475,12 @@ class Archive:
                     return False
                 manifest = Manifest.from_bytes(raw, key=next_key)
                 files = {}
-                for name in manifest.files:
+                for name, info in manifest.files.items():
                     with contextlib.suppress(FileNotFoundError):
-                        files[name] = self.store.get(f"{prefix}/{name}{NEXT_SUFFIX}")
+                        data = self.store.get(f"{prefix}/{name}{NEXT_SUFFIX}")
+                        # A rewrite of some files only may lie over what another one left.
+                        if hashlib.sha256(data).hexdigest() == info.sha256:
+                            files[name] = data
                 try:
                     old = self.recording_at(prefix).manifest
                 except RecordingError:
@@ -632,6 +582,80 @@ class Archive:
         return before, len(files[EVENTS_FILE])
 
 
+def encode_draft(
+    draft: RecordingDraft, *, level: int = WRITE_LEVEL, created_ms: int = 0
+) -> tuple[Manifest, dict[str, bytes]]:
+    """
+    Make a recording's files of a draft, without storing them.
+
+    Args:
+        draft: With at least one event.
+        level: zstd level of the events.
+        created_ms: Epoch milliseconds for the manifest.
+
+    Returns:
+        The manifest, its ``files`` filled in, and the files by name.
+    """
+    recording_id = safe_id(draft.session_id)
+    project = safe_project(draft.project)
+    events, summary = encode_events(
+        draft.columns,
+        level=level,
+        metadata={
+            "id": recording_id,
+            "project": project,
+            "session_id": storable(draft.session_id)[:200],
+        },
+    )
+    files = {EVENTS_FILE: events}
+    if draft.analytics:
+        files[ANALYTICS_FILE] = encode_analytics(draft.analytics)
+    findings = summary.findings + draft.findings
+    if draft.missing:
+        findings["missing_block"] += len(draft.missing)
+    if draft.rejected:
+        findings["rejected_events"] += draft.rejected.total()
+    manifest = Manifest(
+        id=recording_id,
+        project=project,
+        session_id=storable(draft.session_id),
+        start_ms=summary.start_ms,
+        end_ms=summary.end_ms,
+        duration_ms=summary.end_ms - summary.start_ms,
+        events=summary.events,
+        raw_bytes=summary.raw_bytes,
+        windows=summary.windows,
+        kinds=summary.kinds,
+        urls=summary.urls,
+        first_url=summary.urls[0] if summary.urls else None,
+        viewport=summary.viewport,
+        snapshot_source=summary.snapshot_source,
+        console_errors=summary.console_errors,
+        analytics_events=len(draft.analytics),
+        person=(
+            Person(
+                distinct_id=storable(draft.person.distinct_id),
+                properties=draft.person.properties,
+            )
+            if draft.person
+            else None
+        ),
+        complete=not draft.missing,
+        missing=draft.missing,
+        findings=[
+            Finding(code=code, count=n, detail=FINDING_MEANINGS.get(code, ""))
+            for code, n in sorted(findings.items())
+        ],
+        rejected={reason.value: n for reason, n in sorted(draft.rejected.items())},
+        source=draft.source,
+        provenance=draft.provenance,
+        created_ms=created_ms,
+        software=f"replayport {__version__}",
+        files={},
+    )
+    return msgspec.structs.replace(manifest, files=_infos(files)), files
+
+
 def row_of(manifest: Manifest) -> RecordingRow:
     """Give the catalog's row of a manifest."""
     return RecordingRow(
@@ -671,6 +695,7 @@ def _one_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.cast(EVENTS_SCHEMA)
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Say where catalogs and inboxes of archives elsewhere are: the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "replayport"

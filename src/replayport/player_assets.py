@@ -4,6 +4,7 @@ Finds the built web player among the package's files.
 ```
 replayport/static/                 made by `make web`, carried by the wheel
 ├── player.js                      defines <replayport-player>, needs nothing else
+├── recorder.js                    defines window.SessionRecorder, for pages that record
 ├── export.html                    page of the HTML export, with %NAMES% to fill in
 ├── csp.json                       hashes a page must allow to host the player
 └── THIRD_PARTY_LICENSES.txt
@@ -25,6 +26,7 @@ import msgspec
 from replayport.errors import ReplayError
 
 PLAYER_FILE: Final = "player.js"
+RECORDER_FILE: Final = "recorder.js"
 EXPORT_TEMPLATE_FILE: Final = "export.html"
 LICENSES_FILE: Final = "THIRD_PARTY_LICENSES.txt"
 _POLICY_FILE: Final = "csp.json"

@@ -93,6 +93,63 @@ SETTINGS: Final[dict[str, Setting]] = {
             "seconds",
             "Longest wait for a source's rate limit before the run stops (resumable).",
         ),
+        Setting(
+            "inbox",
+            str,
+            "",
+            "",
+            "Folder on a local disk where `serve` keeps what it received until it is sealed; "
+            "empty means inbox/ in a local archive, else in the cache folder.",
+        ),
+        Setting("inbox_max_bytes", int, 20 * 2**30, "bytes", "Largest inbox; then 503, retried."),
+        Setting(
+            "seal_idle_s",
+            float,
+            1800.0,
+            "seconds",
+            "A session is sealed into the archive after so long without data.",
+        ),
+        Setting(
+            "seal_max_age_s",
+            float,
+            86_400.0,
+            "seconds",
+            "A session is sealed at the latest after so long.",
+        ),
+        Setting(
+            "capture_prefix", str, "", "", "Path the SDK is also answered under, such as /ingest."
+        ),
+        Setting("tee", str, "", "", "PostHog that gets everything too: https://us.i.posthog.com"),
+        Setting(
+            "tee_assets", str, "", "", "Its host for /static/ and /array/; found out for Cloud."
+        ),
+        Setting(
+            "tee_client_ip",
+            str,
+            "forward",
+            "",
+            "Whether PostHog learns visitors' addresses: forward or drop.",
+        ),
+        Setting("tee_timeout_s", float, 10.0, "seconds", "Longest wait for PostHog's answer."),
+        Setting(
+            "tee_queue_max_bytes",
+            int,
+            2**30,
+            "bytes",
+            "What may wait on disk for PostHog during an outage.",
+        ),
+        Setting(
+            "freeze_allow_private",
+            bool,
+            False,
+            "",
+            "Whether `freeze` may fetch from private addresses, such as an intranet's.",
+        ),
+        Setting("freeze_assets", int, 300, "assets", "Most assets frozen for a recording."),
+        Setting("freeze_asset_bytes", int, 20 * 2**20, "bytes", "Largest frozen asset."),
+        Setting("freeze_bytes", int, 200 * 2**20, "bytes", "Most frozen for a recording."),
+        Setting("freeze_timeout_s", float, 20.0, "seconds", "Longest an asset may take."),
+        Setting("freeze_time_s", float, 600.0, "seconds", "Longest a recording may take."),
         Setting("host", str, "127.0.0.1", "", "Address `serve` listens on."),
         Setting(
             "port", int, 8470, "", "Port `serve` listens on; 0 picks a free one.", largest=65_535

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.browser.conftest import Server, Watched
+from tests.browser.recordings import document, element, meta, snapshot, text
 from tests.support.builders import draft
 
 from replayport.archive import Archive
@@ -261,9 +262,7 @@ def test_the_server_shows_it_from_the_archive(
     assert hits == []
 
 
-def test_a_bundle_carries_them(
-    visit: tuple[Archive, bytes, list[str]], tmp_path: Path
-) -> None:
+def test_a_bundle_carries_them(visit: tuple[Archive, bytes, list[str]], tmp_path: Path) -> None:
     archive, _, hits = visit
     recording = archive.recording("s-1")
     bundle = tmp_path / "s-1.replay.zip"
@@ -276,3 +275,57 @@ def test_a_bundle_carries_them(
         for sha256 in copy.assets().sizes():
             assert copy.asset(sha256) == recording.asset(sha256)
     assert hits == []
+
+
+def test_what_a_site_served_runs_nothing_and_asks_for_nothing(
+    server: Server, watched: Watched, page_file: Path, tmp_path: Path
+) -> None:
+    """Whoever made the page made its images and stylesheets too."""
+    leak = f"{server.url}/leak"
+    script = f"<script>fetch('{leak}/script')</script><image href='{leak}/i.png' onload='x()'/>"
+    server.files.update(
+        {
+            "/evil.svg": (
+                "image/svg+xml",
+                "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9' "
+                f"onload='parent.evil=1'>{script}<style>#s{{fill:url({leak}/x)}}</style><g id='s' onclick='parent.evil=1'>{script}"
+                f"<foreignObject><iframe xmlns='http://www.w3.org/1999/xhtml' src='{leak}/f'/>"
+                "</foreignObject></g></svg>".encode(),
+            ),
+            "/evil.css": (
+                "text/css",
+                f"@import '{leak}/a.css';@import url('{leak}/b.css') screen;"
+                f"@import '/evil2.css' supports(background: url({leak}/s));"
+                f"p{{background:url({leak}/p.png)}}@font-face{{font-family:F;src:url({leak}/f)}}"
+                f"p{{font-family:F;background:image-set('{leak}/is.png' 1x)}}"
+                f"p::after{{content:u\\72l({leak}/e.png)}}</style><script>parent.evil=1</script>"
+                f"<style>}} }} body{{background:src('{leak}/late.png')}}".encode(),
+            ),
+            "/evil2.css": ("text/css", f"b{{background:url({leak}/2.png)}} /*".encode()),
+        }
+    )
+    node = document(
+        element(10, "p", text(11, "drawn")),
+        element(12, "img", src="/evil.svg"),
+        {**element(13, "svg", {**element(14, "use", href="/evil.svg#s"), "isSVG": True})}
+        | {"isSVG": True},
+        head=[element(15, "link", rel="stylesheet", href="/evil.css")],
+    )
+    with Archive.open(tmp_path / "archive", create=True) as archive:
+        archive.write(draft([meta(0, f"{server.url}/"), snapshot(10, node), meta(50)]))
+        fetcher = Fetcher(allow_private=True)
+        Freezer(archive, fetcher).freeze("s-1")
+        fetcher.close()
+        assert set(archive.recording("s-1").assets().assets) >= {
+            f"{server.url}/evil.svg",
+            f"{server.url}/evil.css",
+        }
+        server.hits.clear()
+        page_file.write_bytes(b"".join(export_html(archive.recording("s-1"), ExportOptions())))
+    watched.open(page_file.as_uri())
+    watched.until(DRAWN)
+    watched.until_text("drawn")
+    watched.page.wait_for_timeout(500)
+    assert server.hits == []
+    assert network(watched) == []
+    assert [frame.evaluate("window.evil") for frame in watched.page.frames[:2]] == [None, None]

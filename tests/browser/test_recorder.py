@@ -28,6 +28,7 @@ from replayport.rrweb.events import EventType, IncrementalSource
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parent.parent.parent
+EXAMPLE = ROOT / "examples" / "recorder" / "index.html"
 BUDGET_GZ_BYTES = 36 * 1024
 """Of recorder.js, rrweb's part (22 KB) included; stated in the recorder's README."""
 
@@ -153,10 +154,14 @@ class Sink:
 @contextmanager
 def running() -> Iterator[Sink]:
     sink = Sink()
+    player_js = static_file(PLAYER_FILE).read_bytes()
     files = {
         "/": ("text/html", PAGE.encode()),
+        "/examples/recorder/": ("text/html", EXAMPLE.read_bytes()),
+        "/src/replayport/static/recorder.js": ("text/javascript", recorder_js()),
+        "/src/replayport/static/player.js": ("text/javascript", player_js),
         "/recorder.js": ("text/javascript", recorder_js()),
-        "/player.js": ("text/javascript", static_file(PLAYER_FILE).read_bytes()),
+        "/player.js": ("text/javascript", player_js),
     }
 
     class Handler(BaseHTTPRequestHandler):
@@ -196,7 +201,7 @@ def running() -> Iterator[Sink]:
             return
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.handle_error = lambda *args: None  # type: ignore[assignment, misc]
+    httpd.handle_error = lambda *args: None  # type: ignore[method-assign]
     thread = threading.Thread(target=httpd.serve_forever, daemon=True)
     thread.start()
     sink.url = f"http://127.0.0.1:{httpd.server_address[1]}"
@@ -418,7 +423,8 @@ def test_the_last_moment_of_a_closed_tab_is_kept(context: BrowserContext, sink: 
     context.set_offline(True)
     assert start(page, sink, flushIntervalMs=60_000)
     page.evaluate("recorder.addEvent('last words')")
-    page.close(run_before_unload=True)
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
     context.set_offline(False)
     page = opened(context, sink)
     assert start(page, sink)
@@ -668,6 +674,24 @@ def test_a_recording_plays_in_the_page_and_is_not_recorded_again(
     page.evaluate("player.remove()")
     assert page.evaluate("recorder.play('none', { player: document.body })") is None
     assert "player_unavailable" in {f["code"] for f in page.evaluate("findings")}
+
+
+def test_the_example_records_lists_plays_and_deletes(context: BrowserContext, sink: Sink) -> None:
+    page = context.new_page()
+    page.on("pageerror", fail)
+    page.goto(f"{sink.other_url}/examples/recorder/")
+    page.evaluate("document.addEventListener('firstframe', () => { window.drawn = true; })")
+    page.click("#start")
+    page.fill("[name=name]", "Anna")
+    page.click("text=Send")
+    page.click("#stop")
+    page.click("text=Play")
+    page.wait_for_function("window.drawn")
+    assert page.locator("#recordings li").count() == 1
+    page.click("#delete")
+    page.wait_for_function("document.querySelectorAll('#recordings li').length === 0")
+    assert page.evaluate(DUMP)["chunks"] == []
+    assert sink.attempts == 0
 
 
 @pytest.mark.parametrize("asks", [True, False])

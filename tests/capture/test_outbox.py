@@ -67,6 +67,20 @@ def test_sent_ones_are_forgotten_and_others_come_again(tmp_path):
     with_outbox(tmp_path / "o.sqlite", test)
 
 
+def test_the_file_shrinks_when_nothing_waits(tmp_path):
+    path = tmp_path / "o.sqlite"
+
+    async def test(outbox):
+        await asyncio.gather(*(outbox.put(outgoing(n, 100_000), due_ms=n % 7) for n in range(40)))
+        waiting = await outbox.due(10, limit=100)
+        assert [w.outgoing.body[0] % 7 for w in waiting] == sorted(n % 7 for n in range(40))
+        for one in waiting:
+            await outbox.remove(one)
+
+    with_outbox(path, test)
+    assert path.stat().st_size < 200_000
+
+
 def test_bounds(tmp_path):
     async def test(outbox):
         await outbox.put(outgoing(size=1000, received_ms=0), due_ms=0)

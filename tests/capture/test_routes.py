@@ -263,6 +263,33 @@ def test_much_of_the_oldest_coding_is_refused():
         assert (answer.status, answer.json["reason"]) == (413, "too_large")
 
 
+@pytest.mark.parametrize("path", ["/s/", "/e/"])
+@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: {"data": v}, lambda v: {"batch": v}, json.dumps, lambda v: {"data": base64.b64encode(zipped(v)).decode()}])  # fmt: skip
+def test_more_events_than_any_sdk_sends(path, wrap):
+    app, inbox = make()
+    answer = ask(app, "POST", path, body=zipped(wrap([{}] * (routes.MAX_ITEMS + 1))))
+    assert (answer.status, answer.json["reason"]) == (413, "too_large")
+    few = ask(app, "POST", path, body=zipped(wrap([snapshot()])))
+    assert few.status == 200, few.body
+
+
+def test_an_event_with_data_of_its_own_is_an_event():
+    app, inbox = make()
+    event = analytics() | {"data": "not a coding of events"}
+    assert ask(app, "POST", "/e/", body=zipped(event)).status == 200
+    assert len(inbox.kept) == 1
+
+
+@pytest.mark.parametrize("noise", [0, 200_000])
+def test_large_requests_are_kept_too(noise):
+    """Past `THREAD_BYTES` on the wire, and past `THREAD_DECODED_BYTES` when inflated."""
+    app, inbox = make()
+    event = {"type": 5, "timestamp": 1, "data": {"tag": "x" * 600_000 + "".join(chr(33 + i * i % 89) for i in range(noise))}}  # fmt: skip
+    body = zipped([snapshot(events=[event])])
+    assert ask(app, "POST", "/s/", body=body).status == 200
+    assert inbox.kept[0].body == body
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

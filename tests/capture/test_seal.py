@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import json
 import random
 import shutil
@@ -28,11 +27,11 @@ from tests.capture.bodies import (
 from tests.support.builders import START_MS, compressed, draft, visit
 
 from replayport.archive import Archive
-from replayport.capture import assemble, merge
+from replayport.capture import assemble
 from replayport.capture.inbox import Inbox
 from replayport.capture.seal import Outcome, Sealer
 from replayport.errors import StoreError
-from replayport.format.schema import ANALYTICS_FILE, EVENTS_FILE, MANIFEST_FILE
+from replayport.format.schema import EVENTS_FILE, MANIFEST_FILE
 from replayport.posthog import wire
 from replayport.posthog.lines import EventDecoder
 from replayport.testing import WireRequest, load_requests
@@ -607,40 +606,3 @@ def test_real_requests_become_their_events(tmp_path, corpus):
     for path in sorted((corpus / "posthog-wire").glob("*/requests.jsonl*")):
         found += check_replay(tmp_path / path.parent.name, corpus_requests(path))
     assert found >= 10
-
-
-# --- parts ------------------------------------------------------------------------------
-
-
-def test_known_items_survive_their_json():
-    digests = [assemble.item_digest("t", new_id(n)) for n in range(5)]
-    made = assemble.provenance(digests, first_received_ms=1, last_received_ms=2, requests=3)
-    assert assemble.known_items(json.loads(json.dumps(made))) == digests
-    assert len(base64.b64decode(made["capture"]["items"])) == 5 * assemble.ITEM_BYTES
-
-
-@pytest.mark.parametrize(
-    "odd", [{}, {"capture": None}, {"capture": {"items": 5}}, {"capture": {"items": "%%"}}]
-)
-def test_foreign_provenance_knows_nothing(odd):
-    assert assemble.known_items(odd) == []
-
-
-def test_columns_survive_the_archive(tmp_path):
-    events = [*visit(), {**marked(3), "delay": 5, "timestamp": START_MS + 1.5}, {**marked(4)}]
-    events.append({"type": 0, "timestamp": START_MS})
-    made = draft(events)
-    archive = Archive.open(tmp_path, create=True)
-    archive.write(made)
-    back = merge.columns_of(archive.recording("s-1").table())
-    assert list(back.events()) == list(made.columns.events())
-    twice = merge.columns_of(archive.recording("s-1").table())
-    merge.append(twice, made.columns, list(range(len(made.columns))))
-    n = len(made.columns)
-    assert [e.to_json() for e in twice.events()][n:] == [e.to_json() for e in made.columns.events()]
-    assert [twice.kinds.values[k] for k in twice.kind[n:]] == [
-        made.columns.kinds.values[k] for k in made.columns.kind
-    ]
-    assert list(twice.source[n:]) == list(made.columns.source)
-    assert twice.url[n] == made.columns.url[0]
-    assert ANALYTICS_FILE not in archive.recording("s-1").manifest.files

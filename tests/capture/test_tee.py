@@ -134,6 +134,26 @@ def test_percent_escapes_of_the_path_survive(upstream):
     assert upstream.got[0].target == b"/api/projects/a%2Fb/%7e/x?q=a%20b&r=%2f"
 
 
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/ingest/x", b"/x"),
+        ("/ingest/ingest/x", b"/ingest/x"),
+        ("/ingest", b"/"),
+        ("/ingesting/x", b"/ingesting/x"),
+        ("//elsewhere.example/x", b"//elsewhere.example/x"),
+        ("http://elsewhere.example/x", b"/http%3A//elsewhere.example/x"),
+    ],
+)
+def test_only_the_prefix_is_taken_off(upstream, path, target):
+    async def test():
+        async with tee_app(upstream, prefix="/ingest") as (app, _):
+            await ask_async(app, "GET", path)
+
+    run(test)
+    assert [g.target for g in upstream.got] == [target]
+
+
 @pytest.mark.parametrize("status", [200, 400, 401, 413, 429])
 def test_what_posthog_answers_is_what_the_sdk_gets(upstream, status):
     upstream.status = status
@@ -237,6 +257,11 @@ def test_hosts(url, api, assets):
 def test_urls_that_are_none(url):
     with pytest.raises(SettingsError, match="tee"):
         upstreams(url)
+
+
+def test_another_word_for_the_address():
+    with pytest.raises(SettingsError, match="tee_client_ip.*forward or drop"):
+        Tee("https://us.i.posthog.com", outbox=None, client_ip="dorp")
 
 
 def test_scripts_and_configs_are_asked_of_the_assets_host(upstream):
@@ -426,6 +451,25 @@ def test_without_room_to_wait_the_sdk_is_told_to_try_again(upstream, tmp_path):
     statuses, kept = run(test)
     assert statuses == [200, 503, 503]
     assert kept == 3
+
+
+def test_with_trouble_on_both_sides_the_sdk_sends_it_again(upstream, tmp_path):
+    upstream.stop()
+    inbox = MemoryInbox()
+    inbox.error = InboxFullError("full")
+    body = zipped([snapshot()])
+
+    async def test():
+        async with tee_app(upstream, tmp_path, inbox=inbox) as (app, _):
+            assert (await post(app, body)).status == 503
+            inbox.error = None
+            assert (await post(app, body, query=b"retry_count=1")).status == 200
+            upstream.start()
+            await until(lambda: app.tee.waiting == 0)
+
+    run(test)
+    assert [c.body for c in inbox.kept] == [body]
+    assert upstream.bodies == {body: 2}
 
 
 def test_configs_and_scripts_while_posthog_is_down(upstream, tmp_path):

@@ -10,13 +10,13 @@ import sys
 import time
 
 import pytest
+from tests.support.builders import START_MS, lines, visit
 
 from replayport.archive import Archive
 from replayport.store import Store
 from replayport.testing import FakePostHog, FakeRecording, serve
 from replayport.testing.fake_posthog import Fault
 from replayport.verifying import verify_archive
-from tests.support.builders import START_MS, lines, visit
 
 KEY = "phx_test"
 

@@ -79,7 +79,7 @@ def outline(page: bytes) -> Outline:
 def test_carries_the_recording_unchanged() -> None:
     data = bytes(range(256)) * 40
     scripts = outline(render_html(data, MANIFEST)).scripts
-    (attributes, text), _ = scripts
+    _, (attributes, text), _ = scripts
     assert attributes == {"type": "application/octet-stream", "id": "recording"}
     assert b64decode(text, validate=True) == data
 
@@ -87,7 +87,7 @@ def test_carries_the_recording_unchanged() -> None:
 def test_its_policy_names_its_own_script_and_no_network() -> None:
     it = outline(render_html(b"PAR1", MANIFEST))
     (policy,) = it.policies
-    _, (_, player) = it.scripts
+    _, _, (_, player) = it.scripts
     digest = b64encode(hashlib.sha256(player.encode()).digest()).decode()
     directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     assert f"'sha256-{digest}'" in directives["script-src"].split()

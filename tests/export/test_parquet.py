@@ -37,7 +37,7 @@ def test_duckdb_reads_it(recording, tmp_path):
     duckdb = pytest.importorskip("duckdb")
     (tmp_path / "x.parquet").write_bytes(data_of(recording))
     query = f"select count(*) from '{tmp_path}/x.parquet' where kind = 'click'"
-    assert duckdb.sql(query).fetchone() == (2,)
+    assert duckdb.sql(query).fetchall()[0] == (2,)
 
 
 def test_one_window_keeps_the_order_of_arrival(tmp_path):

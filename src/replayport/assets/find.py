@@ -123,7 +123,8 @@ class Finder:
         self.found: dict[str, Use] = {}
         self.left_out = 0
         self._pages: dict[str, _Page] = {}
-        self._read: set[tuple[str, bytes]] = set()
+        self._read: dict[bytes, list[tuple[str, Use]]] = {}
+        """What a stylesheet names, by digest of its text: parsing it takes a second a megabyte."""
 
     def feed(self, event: Event) -> None:
         """Take the next event."""
@@ -238,12 +239,12 @@ class Finder:
     def _css(self, page: _Page, text: object, use: Use = Use.IMAGE) -> None:
         if not isinstance(text, str) or not _MAY_REFER.search(text):
             return
-        # The same sheet comes again with each full snapshot of the page.
+        # The same sheet comes again with each full snapshot, and on each page of a site.
         digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
-        if (page.base, digest) in self._read:
-            return
-        self._read.add((page.base, digest))
-        for address, found_use in css_references(text):
+        references = self._read.get(digest)
+        if references is None:
+            references = self._read[digest] = list(css_references(text))
+        for address, found_use in references:
             self._add(page, address, use if found_use is Use.IMAGE else found_use)
 
     def _add(self, page: _Page, address: str, use: Use) -> None:
@@ -365,6 +366,7 @@ def _references(top: list[Any]) -> Iterator[tuple[str, Use]]:
         tokens, use, strings, is_top = work.pop()
         at_rule = ""
         imports = is_top
+        has_font = False  # a browser loads one of a list of fonts, the first it can
         for i, token in enumerate(tokens):
             match token.type:
                 case "at-keyword":
@@ -373,7 +375,7 @@ def _references(top: list[Any]) -> Iterator[tuple[str, Use]]:
                 case "whitespace":
                     continue
                 case "literal" if token.value == ";":
-                    at_rule = ""
+                    at_rule, has_font = "", False
                 case "{} block":
                     inner = Use.FONT if at_rule == "font-face" else use
                     work.append((token.content, inner, False, False))
@@ -390,9 +392,11 @@ def _references(top: list[Any]) -> Iterator[tuple[str, Use]]:
                         if imports:
                             yield address, Use.STYLESHEET
                         at_rule = "imported"  # what follows are conditions
-                    elif at_rule != "namespace" and not (
-                        use is Use.FONT and _is_old_font(address, tokens[i + 1 :])
-                    ):
+                    elif use is Use.FONT:
+                        if not has_font and not _is_old_font(address, tokens[i + 1 :]):
+                            has_font = True
+                            yield address, use
+                    elif at_rule != "namespace":
                         yield address, use
                 case _:
                     pass

@@ -513,9 +513,25 @@ class Inbox:
         for start in range(0, len(request_ids), request_db.FORGET_ROWS):
             ids = request_ids[start : start + request_db.FORGET_ROWS]
             self._ask(_forgetting(project, session_id, ids))
-        self._ask(lambda db: request_db.settle(db, project, session_id))
-        while self._ask(self._shrink):
-            pass
+
+        def settle(db: sqlite3.Connection) -> bool:
+            request_db.settle(db, project, session_id)
+            return self._shrink(db)
+
+        more = self._ask(settle)
+        while more:
+            more = self._ask(self._shrink)
+
+    def discard(self, project: str, session_id: str) -> int:
+        """
+        Remove all of a session that is not sealed, without archiving it (erasure).
+
+        Returns:
+            How many requests there were.
+        """
+        ids = [request.id for request in self.requests(project, session_id)]
+        self.forget(project, session_id, ids)
+        return len(ids)
 
     def _shrink(self, db: sqlite3.Connection) -> bool:
         more = request_db.vacuum(db, keep_free_bytes=_SLACK_BYTES)

@@ -66,6 +66,8 @@ _RECOUNTED: Final = frozenset(
 
 
 _DAY_MS: Final = 86_400_000
+_MOVED_DAYS: Final = 100
+"""Folders looked into at most: a page can claim any time for its events."""
 
 
 class Archived:
@@ -295,7 +297,7 @@ def _find(archive: Archive, late: Assembly) -> Recording | None:
         return None
     # It only ever moves to the day of a late event, which the inbox has until it has moved.
     days = {at - at % _DAY_MS for at in late.decoder.columns.timestamp_ms}
-    moved = (recording_prefix(project, recording_id, day_ms) for day_ms in sorted(days))
+    moved = [recording_prefix(project, recording_id, ms) for ms in sorted(days)[:_MOVED_DAYS]]
     for prefix in dict.fromkeys((row.key_prefix, *moved)):
         with suppress(RecordingNotFoundError):
             return archive.recording_at(prefix)

@@ -21,6 +21,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -103,7 +104,7 @@ class Outbox:
         self._max_bytes = max_bytes
         self._max_age_ms = max_age_ms
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
-        self._pending: list[tuple[Outgoing, asyncio.Future[None]]] = []
+        self._pending: list[tuple[Outgoing, int, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._database = self._thread.submit(self._open).result()
         self.count, self.bytes = self._thread.submit(self._measure).result()
@@ -112,8 +113,11 @@ class Outbox:
         try:
             self._path.touch(mode=0o600)
             database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            database.execute("PRAGMA auto_vacuum = FULL")  # after an outage the file is small
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone is not enough there
+            database.execute("PRAGMA secure_delete = FAST")
             database.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as e:
             raise self._failed(e, "open") from e
@@ -145,9 +149,9 @@ class Outbox:
         self.bytes += outgoing.kept_bytes
         self.count += 1
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append((outgoing, done))
+        self._pending.append((outgoing, due_ms, done))
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write(due_ms))
+            self._writer = asyncio.create_task(self._write())
         try:
             await done
         except StoreError:
@@ -192,39 +196,30 @@ class Outbox:
         self._thread.submit(self._database.close).result()
         self._thread.shutdown()
 
-    async def _write(self, due_ms: int) -> None:
+    async def _write(self) -> None:
         while self._pending:
             batch, self._pending = self._pending, []
+            rows = [_row(outgoing, due_ms) for outgoing, due_ms, _ in batch]
+            error: StoreError | None = None
             try:
-                await self._run(lambda batch=batch: self._insert([o for o, _ in batch], due_ms))  # type: ignore[misc]
+                await self._run(partial(self._insert, rows))
             except StoreError as e:
-                for _, done in batch:
-                    if not done.done():
-                        done.set_exception(e)
-            else:
-                for _, done in batch:
-                    if not done.done():
-                        done.set_result(None)
+                error = e
+            for _, _, done in batch:
+                if done.done():
+                    continue
+                if error is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(error)
 
-    def _insert(self, batch: list[Outgoing], due_ms: int) -> None:
+    def _insert(self, rows: list[tuple[object, ...]]) -> None:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             self._database.executemany(
                 "INSERT INTO request (method, target, headers, body, received_ms, due_ms) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        o.method,
-                        o.target,
-                        msgspec.json.encode(
-                            [(n.decode("latin-1"), v.decode("latin-1")) for n, v in o.headers]
-                        ),
-                        o.body,
-                        o.received_ms,
-                        due_ms,
-                    )
-                    for o in batch
-                ],
+                rows,
             )
             self._database.execute("COMMIT")
         except sqlite3.Error:
@@ -267,7 +262,7 @@ class Outbox:
     async def _run(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except (sqlite3.Error, OSError) as e:
+        except (sqlite3.Error, OSError, RuntimeError) as e:  # the last: closed meanwhile
             raise self._failed(e, "put") from e
 
     def _failed(self, cause: Exception, operation: str) -> StoreError:
@@ -277,3 +272,15 @@ class Outbox:
             location=str(self._path),
             operation=operation,
         )
+
+
+def _row(outgoing: Outgoing, due_ms: int) -> tuple[object, ...]:
+    headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in outgoing.headers]
+    return (
+        outgoing.method,
+        outgoing.target,
+        msgspec.json.encode(headers),
+        outgoing.body,
+        outgoing.received_ms,
+        due_ms,
+    )

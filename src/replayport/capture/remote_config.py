@@ -11,7 +11,8 @@ oldest         /decide/?v=3               the same under older names
 
 A field sent is a choice made for the page: features this server does not have are sent as
 off, so that the SDK asks for nothing that is not here. A missing ``sessionRecording``
-would mean "use what you remember", hence ``false`` where recording is off.
+would mean "use what you remember", hence ``false`` where recording is off. No name of a
+recorder script is sent: each SDK loads the one it knows, or has it in its bundle.
 
 Source:
     posthog-js ``packages/browser/src/remote-config.ts``, ``types/remote-config.ts``;
@@ -28,9 +29,6 @@ from replayport.capture.projects import Project, RecordingSettings
 
 SNAPSHOT_ENDPOINT: Final = "/s/"
 EVENTS_ENDPOINT: Final = "/i/v0/e/"
-
-RECORDER_SCRIPT: Final = "posthog-recorder"
-"""Name current SDKs load, without ``.js``; older ones do not read it."""
 
 
 def remote_config(project: Project, token: str) -> dict[str, Any]:
@@ -78,7 +76,6 @@ def recording_config(recording: RecordingSettings) -> dict[str, Any]:
     config: dict[str, Any] = {
         "endpoint": SNAPSHOT_ENDPOINT,
         "recorderVersion": "v2",
-        "scriptConfig": {"script": RECORDER_SCRIPT},
         "consoleLogRecordingEnabled": recording.console,
         # A decimal as text, and nothing for "all": that is what the SDK parses.
         "sampleRate": None if recording.sample_rate == 1 else f"{recording.sample_rate:.4f}",

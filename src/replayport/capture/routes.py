@@ -753,6 +753,9 @@ class CaptureApp:
             await asyncio.wait({keep}, timeout=KEEP_WAIT_S)
             return _refusal(503, "upstream", "PostHog is out of reach. Send the request again")
         await asyncio.wait({keep}, timeout=KEEP_WAIT_S)
+        if keep.done() and keep.exception() is None and keep.result().status == 503:
+            # PostHog will have it, perhaps twice; what is sent again is our only chance.
+            return keep.result()
         return _Reply(200, _OK)
 
     def _kept(self, task: asyncio.Task[_Reply], held_bytes: int) -> None:
@@ -798,15 +801,20 @@ class CaptureApp:
         return _refusal(503, "upstream", "PostHog is out of reach. Send the request again")
 
     def _outgoing(self, call: _Call, tee: Tee, body: bytes, *, identity: bool) -> Outgoing:
-        raw: bytes = call.scope.get("raw_path") or quote(call.scope["path"]).encode()
-        raw = raw.partition(b"?")[0]
-        for before in (call.scope.get("root_path", ""), self._prefix):
-            if before and raw.startswith(before.encode()):
-                raw = raw[len(before.encode()) :]
+        path: str = call.scope["path"]
+        before = call.scope.get("root_path", "")
+        before = before if path.startswith(before) else ""
+        if self._strip(path[len(before) :])[1]:
+            before += self._prefix
+        raw = bytes(call.scope.get("raw_path") or b"").partition(b"?")[0]
+        if raw.startswith(before.encode() + b"/"):
+            raw = raw[len(before.encode()) :]
+        else:  # a path whose escapes hide the prefix, or that is no path but an address
+            raw = b"/" + quote(path[len(before) :].lstrip("/")).encode()
         query = bytes(call.scope.get("query_string", b""))
         return tee.outgoing(
             method=call.method,
-            target=(raw or b"/") + (b"?" + query if query else b""),
+            target=raw + (b"?" + query if query else b""),
             headers=call.scope["headers"],
             body=body,
             client_host=call.client_host,

@@ -42,7 +42,7 @@ from replayport.capture.assemble import Assembly
 from replayport.capture.inbox import Inbox, PendingSession, Schedule
 from replayport.capture.merge import Archived
 from replayport.draft import RecordingDraft
-from replayport.errors import ObjectExistsError, ReplayError
+from replayport.errors import ReplayError, StoreError
 from replayport.limits import MAX_RECORDING_BYTES
 from replayport.recording import recording_prefix, safe_id, safe_project
 
@@ -82,7 +82,7 @@ class Outcome(StrEnum):
     REDACTED = "redacted"
     """Late data of a recording that was redacted: not kept."""
     BUSY = "busy"
-    """Another server writes it; tried again soon."""
+    """Another server writes it, or this one was too slow to be sure; tried again soon."""
     FAILED = "failed"
     """Kept in the inbox and tried again, less and less often; the log says why."""
 
@@ -215,10 +215,10 @@ class Sealer:
                 return self._seal(session)
             with self._large:
                 return self._seal(session)
-        except ObjectExistsError:
-            self._inbox.postpone(session, self._clock_ms() + BUSY_RETRY_MS)
-            return Outcome.BUSY
         except Exception as e:  # noqa: BLE001 - one session must not stop the others
+            if isinstance(e, StoreError) and e.operation == "lease":
+                self._inbox.postpone(session, self._clock_ms() + BUSY_RETRY_MS)
+                return Outcome.BUSY
             wait_ms = min(_FAILED_RETRY_MS * 2 ** min(session.failures, 20), _FAILED_RETRY_MAX_MS)
             _log.error(
                 "session %s of %s could not be sealed, tried again in %d s: %s",

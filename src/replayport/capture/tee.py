@@ -35,7 +35,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import httpx
@@ -170,7 +170,7 @@ class Tee:
         log: Where trouble with PostHog is said.
 
     Raises:
-        SettingsError: A URL that cannot be one.
+        SettingsError: A URL that cannot be one, or another ``client_ip``.
     """
 
     def __init__(
@@ -186,6 +186,11 @@ class Tee:
         log: logging.Logger = _log,
     ) -> None:
         self._api, self._assets = upstreams(url, assets_url)
+        if client_ip not in get_args(ClientIp):
+            raise SettingsError(
+                f"tee_client_ip cannot be {client_ip!r}. It says whether PostHog learns the "
+                f"visitor's address: {' or '.join(get_args(ClientIp))}"
+            )
         self._outbox = outbox
         self._client_ip = client_ip
         self.retry_s = retry_s

@@ -20,6 +20,7 @@ from replayport.cli import (
     care,
     demo,
     export,
+    freeze,
     import_,
     listing,
     pull,
@@ -88,6 +89,7 @@ app.command("import", rich_help_panel="Gather")(import_.import_files)
 app.command("list", rich_help_panel="Look")(listing.list_recordings)
 app.command("show", rich_help_panel="Look")(listing.show)
 app.command("export", rich_help_panel="Take out")(export.export_recording)
+app.command("freeze", rich_help_panel="Care")(freeze.freeze)
 app.command("verify", rich_help_panel="Care")(care.verify)
 app.command("reindex", rich_help_panel="Care")(care.reindex)
 app.command("compact", rich_help_panel="Care")(care.compact)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 import uvicorn
 
 from replayport.archive import Archive
-from replayport.cli.common import console, duration, errors, size
-from replayport.cli.serve import run
+from replayport.cli.common import console, duration, errors, settings_with, size
+from replayport.cli.serve import LOOPBACK, listen, run, url_of
 from replayport.errors import ReplayError
 from replayport.pull import pull
 from replayport.sources.posthog_api import PostHogSource
 from replayport.testing import FakePostHog, serve
 
-DEMO_FOLDER = Path("replays-demo")
+DEMO_FOLDER: Final = Path("replays-demo")
+SEAL_IDLE_S: Final = 8.0
+"""A visit to the demo's shop is sealed so soon, so that one sees it happen."""
+
+ONCE_WAIT_S: Final = 60.0
 
 
 def demo(
@@ -38,27 +44,31 @@ def demo(
     ] = True,
 ) -> None:
     """
-    Show what replayport does: no account, no configuration.
+    Show what replayport does: no account, no configuration, one process.
 
-    Starts a small PostHog-like server with recordings that posthog-js made in
-    replayport's own demo shop, pulls them as from the real one, archives them, and
-    serves the player on this machine.
+    Pulls recordings from a PostHog-like server, as from the real one, and serves a small
+    shop in which posthog-js records you: watch yourself live, and after.
     """
+    from replayport.capture.projects import Projects
+    from replayport.demo import shop_app
+    from replayport.server.service import SHOP_PATH, service
+
+    settings = settings_with(seal_idle_s=SEAL_IDLE_S)
     with Archive.open(folder, create=True) as archive:
         _pull_demo(archive, folder)
-        if once:
-            _play_once(archive)
-            return
-        recording = next(iter(archive.catalog.list(limit=1)))
-        console.print(
-            "\nTry next, in another terminal:\n"
-            f"  replayport list --archive {folder}\n"
-            f"  replayport export {recording.id} --as html -o demo.html --archive {folder}\n"
-            f"  replayport show {recording.id} --archive {folder}\n"
-            "  POSTHOG_API_KEY=phx_… replayport pull posthog --host us --project 1\n",
-            highlight=False,
-        )
-        run(archive, host="127.0.0.1", port=port, open_browser=open_browser, fallback_port=True)
+        listener = listen("127.0.0.1", 0 if once else port, or_any_port=True)
+        url = url_of(listener)
+        with service(archive, settings, Projects(), pages_for=LOOPBACK, shop=shop_app()) as running:
+            if once:
+                with _serving(running.app, listener):
+                    _go_through(archive, url, f"{url}{SHOP_PATH}/")
+                return
+            run(
+                running.app,
+                listener,
+                open_browser=open_browser,
+                on_start=lambda: _invite(archive, folder, f"{url}{SHOP_PATH}/"),
+            )
 
 
 def _pull_demo(archive: Archive, folder: Path) -> None:
@@ -83,31 +93,64 @@ def _pull_demo(archive: Archive, folder: Path) -> None:
         )
 
 
-def _play_once(archive: Archive) -> None:
-    """Play every recording in a headless browser, from the pages a person would open."""
-    from replayport.demo.watch import watch
-    from replayport.server.app import make_app
-
-    server = uvicorn.Server(
-        uvicorn.Config(make_app(archive), host="127.0.0.1", port=0, log_level="warning")
+def _invite(archive: Archive, folder: Path, shop_url: str) -> None:
+    recording = next(iter(archive.catalog.list(limit=1)))
+    console.print(
+        f"\nClick around in the shop, posthog-js records you: [bold]{shop_url}[/bold]\n"
+        "You appear in the list at once, live; a few seconds after you leave the visit is "
+        "sealed into the archive.\n\n"
+        "Try next, in another terminal:\n"
+        f"  replayport list --archive {folder}\n"
+        f"  replayport export {recording.id} --as html -o demo.html --archive {folder}\n"
+        f"  replayport show {recording.id} --archive {folder}\n"
+        "  POSTHOG_API_KEY=phx_… replayport pull posthog --host us --project 1\n",
+        highlight=False,
     )
-    thread = threading.Thread(target=server.run, daemon=True)
+
+
+@contextmanager
+def _serving(app: Any, listener: Any) -> Iterator[None]:
+    server = uvicorn.Server(
+        uvicorn.Config(app, lifespan="on", log_level="warning", server_header=False)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
     while not server.started:
         if time.monotonic() > deadline or not thread.is_alive():
-            raise ReplayError("the page server did not start within 30 s")
+            raise ReplayError("the server did not start within 30 s")
         time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        for row in list(archive.catalog.list()):
-            seen = watch(f"http://127.0.0.1:{port}/recordings/{row.project}/{row.id}")
-            errors.print(
-                f"played {row.id}: first frame after {seen.first_frame_ms:.0f} ms, "
-                f"{seen.nodes} nodes drawn, {seen.played_ms:.0f} ms played",
-                highlight=False,
-            )
+        yield
     finally:
         server.should_exit = True
         thread.join(10)
-    console.print("[green]the demo works[/green]: pulled, archived and played")
+
+
+def _go_through(archive: Archive, url: str, shop_url: str) -> None:
+    """Be recorded in the shop, watch it live, then sealed; play what was pulled."""
+    from replayport.demo.watch import visit_shop, watch
+
+    pulled = [row.id for row in archive.catalog.list()]
+    session_id = visit_shop(shop_url)
+    page = f"{url}/recordings/phc_demo_shop/{session_id}"
+    seen = watch(page)
+    _say("live", session_id, seen)
+    deadline = time.monotonic() + ONCE_WAIT_S
+    while not archive.has("phc_demo_shop", session_id):
+        if time.monotonic() > deadline:
+            raise ReplayError(f"the visit was not sealed within {ONCE_WAIT_S:.0f} s")
+        time.sleep(0.1)
+    _say("sealed", session_id, watch(page))
+    for recording_id in pulled:
+        row = archive.row(recording_id)
+        _say("pulled", row.id, watch(f"{url}/recordings/{row.project}/{row.id}"))
+    console.print("[green]the demo works[/green]: recorded, pulled, archived and played")
+
+
+def _say(what: str, recording_id: str, seen: Any) -> None:
+    errors.print(
+        f"played {recording_id} ({what}): first frame after {seen.first_frame_ms:.0f} ms, "
+        f"{seen.nodes} nodes drawn, {seen.played_ms:.0f} ms played",
+        highlight=False,
+    )

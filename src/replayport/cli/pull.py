@@ -22,6 +22,7 @@ from replayport.archive import Archive
 from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
+    WrongCallError,
     duration,
     errors,
     open_archive,
@@ -30,7 +31,6 @@ from replayport.cli.common import (
     size,
     time_option,
 )
-from replayport.errors import SettingsError
 from replayport.outcomes import Report
 from replayport.pull import Progress as PullProgress
 from replayport.pull import pull
@@ -112,7 +112,7 @@ def pull_posthog(
     settings = settings_with(archive=archive, posthog_plan=plan, max_wait_s=max_wait_s)
     key = settings["posthog_api_key"]
     if not key:
-        raise SettingsError(
+        raise WrongCallError(
             "there is no API key. Make a personal API key in PostHog (scopes "
             "session_recording:read and query:read) and set POSTHOG_API_KEY to it"
         )

@@ -1,95 +1,159 @@
-"""``replayport serve``: the archive in a browser."""
+"""``replayport serve``: capture, and the archive in a browser."""
 
 from __future__ import annotations
 
+import logging
 import socket
 import webbrowser
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 import uvicorn
 
-from replayport.archive import Archive
-from replayport.cli.common import ArchiveOption, WrongCallError, errors, open_archive, settings_with
+from replayport.cli.common import ArchiveOption, errors, open_archive, settings_with
 from replayport.errors import SettingsError
 
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-_BACKLOG: Final = 128
+_BACKLOG = 2048
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one [8470].")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address to listen on. On any but this machine's own, capture only: the pages "
+            "have no sign-in. [default: 127.0.0.1]",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port; 0 picks a free one. [default: 8470]", show_default=False),
+    ] = None,
+    tee: Annotated[
+        str | None,
+        typer.Option(help="PostHog that gets everything too: https://us.i.posthog.com"),
+    ] = None,
+    tee_assets: Annotated[
+        str | None, typer.Option(help="Its host for /static/ and /array/; found out for Cloud.")
+    ] = None,
+    tee_client_ip: Annotated[
+        str | None, typer.Option(help="Whether PostHog learns visitors' addresses: forward, drop.")
+    ] = None,
+    capture_prefix: Annotated[
+        str | None, typer.Option(help="Path the SDK is also answered under, such as /ingest.")
+    ] = None,
+    inbox: Annotated[
+        str | None, typer.Option(help="Folder on a local disk for what is not sealed yet.")
+    ] = None,
+    seal_idle_s: Annotated[
+        float | None,
+        typer.Option(
+            help="Seal a session after so long without data. [default: 1800]", show_default=False
+        ),
+    ] = None,
     open_browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = False,
     archive: ArchiveOption = None,
 ) -> None:
-    """Serve the archive's recordings on this machine, to look at in a browser."""
-    settings = settings_with(host=host, port=port)
-    if settings["host"] not in LOOPBACK:
-        raise WrongCallError(_not_loopback(settings["host"]))
-    with open_archive(archive, create=True) as source:
-        run(source, host=settings["host"], port=settings["port"], open_browser=open_browser)
-
-
-def run(
-    archive: Archive, *, host: str, port: int, open_browser: bool, fallback_port: bool = False
-) -> None:
     """
-    Serve until stopped.
+    Receive recordings from posthog-js, and show the archive.
+
+    Point the SDK's `api_host` here: `posthog.init("phc_any", {api_host: "http://…"})`. With
+    `--tee`, PostHog gets every request too. Projects and what they record:
+    `[projects.<name>]` in replayport.toml.
+    """
+    from replayport.capture.projects import load_projects
+    from replayport.server.service import service
+
+    settings = settings_with(
+        archive=archive,
+        host=host,
+        port=port,
+        tee=tee,
+        tee_assets=tee_assets,
+        tee_client_ip=tee_client_ip,
+        capture_prefix=capture_prefix,
+        inbox=inbox,
+        seal_idle_s=seal_idle_s,
+    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    listener = listen(settings["host"], settings["port"])
+    local = settings["host"] in LOOPBACK
+    with (
+        open_archive(archive, create=True) as target,
+        service(
+            target, settings, load_projects(), pages_for=LOOPBACK if local else None
+        ) as running,
+    ):
+        if not local:
+            errors.print(
+                "pages are off: this address is not this machine's own and they have no sign-in"
+            )
+        run(running.app, listener, open_browser=open_browser and local)
+
+
+def listen(host: str, port: int, *, or_any_port: bool = False) -> socket.socket:
+    """
+    Take a port.
 
     Args:
-        archive: What is shown.
-        host: A loopback address.
+        host: Address.
         port: 0 picks a free one.
-        open_browser: Open the list in the user's browser.
-        fallback_port: Take any free port when ``port`` is taken.
+        or_any_port: Take a free one when ``port`` is taken.
 
     Raises:
-        SettingsError: The port is taken, or the address is not this machine's loopback:
-            these pages have no sign-in, so they are for one machine.
+        SettingsError: It is taken, or the address is not this machine's.
     """
-    from replayport.server.app import make_app
-
-    if host not in LOOPBACK:
-        raise SettingsError(_not_loopback(host))
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         try:
             listener.bind((host, port))
         except OSError:
-            if not fallback_port:
+            if not or_any_port:
                 raise
             listener.bind((host, 0))
-        # From here on connections wait: whoever reads the address can use it at once.
         listener.listen(_BACKLOG)
-    except OSError as e:
+    except OSError as e:  # gaierror, when the host is no address, is one too
         listener.close()
         raise SettingsError(
             f"port {port} on {host} cannot be listened on: {e.strerror}. "
             "Choose another with --port, or --port 0 for any free one"
         ) from e
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listener.getsockname()[1]}/"
-    app = make_app(archive, allowed_hosts=[host, "127.0.0.1", "localhost", "[::1]"])
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Give the address a browser opens."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def run(
+    app: Any,
+    listener: socket.socket,
+    *,
+    open_browser: bool = False,
+    on_start: Callable[[], None] = lambda: None,
+) -> None:
+    """
+    Serve until stopped.
+
+    Args:
+        app: The ASGI app.
+        listener: What it listens on.
+        open_browser: Open the first page in the user's browser.
+        on_start: Called before serving begins.
+    """
+    url = url_of(listener)
     errors.print(f"replayport is at [bold]{url}[/bold]  (Ctrl-C stops it)")
+    on_start()
     if open_browser:
         webbrowser.open(url)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            server_header=False,
-        )
-    )
-    server.run(sockets=[listener])
-
-
-def _not_loopback(host: str) -> str:
-    return (
-        f"host {host!r} is not this machine's loopback. The pages have no sign-in, anybody "
-        "who reaches them sees every recording. Use 127.0.0.1, and a reverse proxy with "
-        "authentication to reach it from elsewhere"
-    )
+    uvicorn.Server(
+        uvicorn.Config(app, lifespan="on", log_level="warning", server_header=False)
+    ).run(sockets=[listener])

@@ -12,6 +12,9 @@ from replayport.demo.record import find_chromium
 from replayport.errors import MissingExtraError, ReplayError
 
 TIMEOUT_MS: Final = 30_000
+FLUSH_MS: Final = 3_500
+"""posthog-js sends every three seconds."""
+
 PLAYED_MS: Final = 1_500
 """Recorded time that must pass on the player's clock before it counts as played."""
 
@@ -68,15 +71,7 @@ def watch(url: str, *, speed: float = 4) -> Seen:
 
     wrong: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(find_chromium()),
-            args=[
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-                *(["--no-sandbox"] if os.geteuid() == 0 else []),
-            ],
-        )
+        browser = playwright.chromium.launch(**_launch_options())
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.add_init_script(_LISTEN)
@@ -124,3 +119,60 @@ def watch(url: str, *, speed: float = 4) -> Seen:
     if nodes < 5:
         raise ReplayError(f"the recording at {url} shows an empty page ({nodes} elements)")
     return Seen(seen["first"], nodes, seen["current"])
+
+
+def visit_shop(url: str) -> str:
+    """
+    Visit the demo's shop with a browser, as a quick customer.
+
+    Args:
+        url: Where the shop is.
+
+    Returns:
+        The session id posthog-js gave the visit.
+
+    Raises:
+        ReplayError: posthog-js did not start to record.
+        MissingExtraError: Playwright is not installed.
+    """
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError as e:
+        raise MissingExtraError(extra="demo", needed_for="visiting the shop headless") from e
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**_launch_options())
+        try:
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(url)
+            _wait(page, "window.posthog?.sessionRecordingStarted?.() === true")
+            for x, y in ((300, 300), (500, 420), (640, 380)):
+                page.mouse.move(x, y, steps=8)
+                page.wait_for_timeout(150)
+            page.mouse.click(640, 380)
+            page.wait_for_timeout(600)
+            page.mouse.wheel(0, 500)
+            page.wait_for_timeout(600)
+            session_id: str = page.evaluate("window.posthog.get_session_id()")
+            page.wait_for_timeout(FLUSH_MS)
+            page.goto("about:blank")  # leaving sends what is left
+            page.wait_for_timeout(300)
+        except Error as e:
+            raise ReplayError(
+                f"the shop at {url} could not be visited: {str(e).splitlines()[0]}"
+            ) from e
+        finally:
+            browser.close()
+    return session_id
+
+
+def _launch_options() -> dict[str, Any]:
+    return {
+        "executable_path": str(find_chromium()),
+        "args": [
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            *(["--no-sandbox"] if os.geteuid() == 0 else []),
+        ],
+    }

@@ -283,6 +283,10 @@ class Recording:
             )
         return data
 
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        """Fetch ``[start, end)`` of one of the recording's files, unchecked."""
+        return self._store.get_range(f"{self.prefix}/{name}", start, end)
+
     # --- inside ---------------------------------------------------------------------
 
     def _open(self) -> pq.ParquetFile:

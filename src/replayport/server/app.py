@@ -42,13 +42,57 @@ from replayport.catalog.base import PageKey
 from replayport.errors import AmbiguousRecordingError, RecordingNotFoundError, ReplayError
 from replayport.format.schema import EVENTS_FILE
 from replayport.playable import needs_conversion, playable_parquet
-from replayport.player_assets import LICENSES_FILE, PLAYER_FILE, player_policy, static_file
+from replayport.player_assets import (
+    LICENSES_FILE,
+    PLAYER_FILE,
+    RECORDER_FILE,
+    player_policy,
+    static_file,
+)
+from replayport.server.live import LiveRecordings
 from replayport.server.pages import list_page, player_page
 
 PAGE_ROWS: Final = 100
 _RANGE: Final = re.compile(r"[Bb][Yy][Tt][Ee][Ss]=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*")
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::[0-9]{1,5})?")
-_STATIC_FILES: Final = {PLAYER_FILE: "text/javascript", LICENSES_FILE: "text/plain"}
+_STATIC_FILES: Final = {
+    PLAYER_FILE: "text/javascript",
+    RECORDER_FILE: "text/javascript",
+    LICENSES_FILE: "text/plain",
+}
+_LIVE_SCRIPT: Final = """\
+// While a recording is being made: look every few seconds whether it has grown, and go on
+// from the same place when the player has come to the end of what it had.
+const player = document.querySelector("replayport-player");
+const base = player.getAttribute("src").split("?")[0];
+const about = base.replace("/files/", "/api/recordings/").replace("/events.parquet", "");
+let events = Number(player.dataset.events);
+async function look() {
+  try {
+    const answer = await fetch(about);
+    if (answer.ok) {
+      const now = await answer.json();
+      const atEnd = player.currentMs >= player.durationMs - 250;
+      if (now.events > events && (atEnd || player.paused)) {
+        const at = Math.floor(player.currentMs);
+        events = now.events;
+        player.setAttribute("start-ms", String(at));
+        player.setAttribute("src", `${base}?events=${events}`);
+        if (atEnd) player.play();
+      }
+      if (now.created_ms > 0) {
+        document.querySelector(".live")?.remove();
+        return;
+      }
+    }
+  } catch {
+    // The server is restarting; the next look finds it.
+  }
+  setTimeout(look, 3000);
+}
+setTimeout(look, 3000);
+"""
+
 _POLICY: Final = (
     "default-src 'none'; script-src 'self' {frame}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src data: blob:; media-src data: blob:; connect-src 'self'; "
@@ -59,17 +103,23 @@ is stricter (no ``'self'``, no ``connect-src``)."""
 
 
 def make_app(
-    archive: Archive, *, allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost")
+    archive: Archive,
+    *,
+    live: LiveRecordings | None = None,
+    allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost"),
+    shop_path: str = "",
 ) -> ASGIApp:
     """
     Make the ASGI app.
 
     Args:
         archive: What it shows; stays the caller's to close.
+        live: Recordings still being made; None shows sealed ones only.
+        shop_path: Where the demo's shop is, to link to; empty when there is none.
         allowed_hosts: Host header values answered, without port; IPv6 with or without
             brackets.
     """
-    views = _Views(archive)
+    views = _Views(archive, live, shop_path)
     app = Starlette(
         routes=[
             Route("/", views.index),
@@ -79,6 +129,7 @@ def make_app(
             Route("/files/{project}/{id}/events.parquet", views.events, methods=["GET", "HEAD"]),
             Route("/files/{project}/{id}/assets.json", views.assets),
             Route("/files/{project}/{id}/assets/{ab}/{sha256}", views.asset),
+            Route("/static/live.js", views.live_script),
             Route("/static/{name}", views.static),
             Route("/healthz", views.health),
         ],
@@ -93,19 +144,33 @@ def make_app(
 
 
 class _Views:
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, live: LiveRecordings | None, shop_path: str) -> None:
         self._archive = archive
+        self._live = live
+        self._shop_path = shop_path
         self._converted: dict[str, bytes] = {}
 
     async def index(self, request: Request) -> Response:
         query = request.query_params.get("q", "").strip()
         rows, after = await run_in_threadpool(self._rows, request)
         total = await run_in_threadpool(self._archive.catalog.count)
-        return HTMLResponse(list_page(rows, total=total, query=query, next_after=after))
+        live = [] if self._live is None else await run_in_threadpool(list, self._live.rows())
+        return HTMLResponse(
+            list_page(
+                rows,
+                total=total,
+                query=query,
+                next_after=after,
+                live=[] if query or "after" in request.query_params else live,
+                shop_path=self._shop_path,
+            )
+        )
 
     async def player(self, request: Request) -> Response:
         recording = await run_in_threadpool(self._recording, request)
-        return HTMLResponse(player_page(recording.manifest))
+        return HTMLResponse(
+            player_page(recording.manifest, live=recording.manifest.created_ms == 0)
+        )
 
     async def api_list(self, request: Request) -> Response:
         rows, after = await run_in_threadpool(self._rows, request)
@@ -135,10 +200,10 @@ class _Views:
                 return data[start:end]
         else:
             size = info.bytes
-            key = f"{recording.prefix}/{EVENTS_FILE}"
 
             def read(start: int, end: int) -> bytes:
-                return self._archive.store.get_range(key, start, end)
+                found: bytes = recording.read_range(EVENTS_FILE, start, end)
+                return found
 
         headers = {
             "accept-ranges": "bytes",
@@ -218,6 +283,12 @@ class _Views:
             headers={"etag": etag, "cache-control": "no-cache"},
         )
 
+    async def live_script(self, _: Request) -> Response:
+        """Serve the script that lets a live recording grow under the player."""
+        return Response(
+            _LIVE_SCRIPT, media_type="text/javascript", headers={"cache-control": "no-cache"}
+        )
+
     async def health(self, _: Request) -> Response:
         return JSONResponse({"ok": True})
 
@@ -236,9 +307,20 @@ class _Views:
         return rows[:PAGE_ROWS], msgspec.json.encode(rows[PAGE_ROWS - 1].page_key()).decode()
 
     def _recording(self, request: Request) -> Any:
-        return self._archive.recording(
-            f"{request.path_params['project']}/{request.path_params['id']}"
-        )
+        """Find a recording: the sealed one, else what has come so far of a live one."""
+        project, recording_id = request.path_params["project"], request.path_params["id"]
+        events = request.query_params.get("events", "")
+        if self._live is not None and events.isascii() and events.isdecimal():
+            version = self._live.version(project, recording_id, int(events[:12]))
+            if version is not None:
+                return version
+        try:
+            return self._archive.recording(f"{project}/{recording_id}")
+        except RecordingNotFoundError:
+            live = None if self._live is None else self._live.recording(project, recording_id)
+            if live is None:
+                raise
+            return live
 
 
 def _cursor(text: str) -> PageKey:

@@ -52,6 +52,9 @@ main { padding: 18px clamp(14px, 4vw, 40px) 60px; max-width: 1280px; margin: 0 a
 .num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .tag { flex: none; white-space: nowrap; font-size: 11px; padding: 0 7px; border-radius: 99px;
   border: 1px solid var(--line); color: var(--soft); margin-left: 6px; }
+.tag.live { color: #fff; background: #d92d3a; border-color: transparent; font-weight: 600; }
+.shop { padding: 6px 14px; border-radius: 8px; background: var(--accent); color: var(--card);
+  font-weight: 550; white-space: nowrap; }
 .tag.warn { color: var(--warn); border-color: currentColor; }
 .more { display: inline-block; margin-top: 16px; padding: 8px 14px; border-radius: 8px;
   border: 1px solid var(--line); background: var(--card); }
@@ -86,7 +89,13 @@ _LOGO: Final = (
 
 
 def list_page(
-    rows: Sequence[RecordingRow], *, total: int, query: str, next_after: str | None
+    rows: Sequence[RecordingRow],
+    *,
+    total: int,
+    query: str,
+    next_after: str | None,
+    live: Sequence[RecordingRow] = (),
+    shop_path: str = "",
 ) -> str:
     """
     Make the list of recordings.
@@ -96,9 +105,20 @@ def list_page(
         total: How many the archive holds.
         query: What was searched for in addresses; empty for everything.
         next_after: Cursor of the next page; None on the last.
+        live: Recordings still being made.
+        shop_path: Of the demo's shop; empty when there is none.
     """
-    if rows:
-        body = f'<ul class="rows">{"".join(_row(r) for r in rows)}</ul>'
+    shop = ""
+    if shop_path:
+        shop = (
+            f'<a class="shop" href="{escape(shop_path)}" target="_blank" rel="noopener">'
+            "Visit the shop and be recorded</a>"
+        )
+    if rows or live:
+        body = (
+            f'<ul class="rows">{"".join(_row(r, live=True) for r in live)}'
+            f"{''.join(_row(r) for r in rows)}</ul>"
+        )
         if next_after is not None:
             more = urlencode({"q": query, "after": next_after})
             body += f'<a class="more" href="/?{escape(more)}">Older recordings</a>'
@@ -117,17 +137,25 @@ def list_page(
         "Recordings",
         f"""<header class="top"><a class="brand" href="/">{_LOGO}<span>replayport</span></a>
 <span class="soft">{total:,} recording{"" if total == 1 else "s"}</span>
-<form class="search" role="search"><input type="search" name="q" value="{escape(query)}"
+{shop}<form class="search" role="search"><input type="search" name="q" value="{escape(query)}"
  placeholder="Search visited addresses" aria-label="Search visited addresses"></form></header>
 <main>{body}</main>""",
         _STYLE,
     )
 
 
-def player_page(manifest: Manifest) -> str:
-    """Make the page that plays one recording."""
+def player_page(manifest: Manifest, *, live: bool = False) -> str:
+    """
+    Make the page that plays one recording.
+
+    Args:
+        manifest: Of the recording.
+        live: It is still being made: the page follows it.
+    """
     folder = f"/files/{quote(manifest.project, safe='')}/{quote(manifest.id, safe='')}"
     source = f"{folder}/events.parquet"
+    if live:
+        source += f"?events={manifest.events}"
     frozen = ""
     if manifest.assets is not None and manifest.assets.stored:
         frozen = f' assets="{escape(folder)}/assets.json"'
@@ -139,15 +167,18 @@ def player_page(manifest: Manifest) -> str:
             *([] if manifest.complete else ["incomplete"]),
         )
     )
+    tag = '<span class="tag live">live</span>' if live else ""
+    script = '<script src="/static/live.js"></script>' if live else ""
     return _page(
         manifest.first_url or manifest.id,
         f"""<header class="top"><a class="brand" href="/" aria-label="All recordings">{_LOGO}
 <span>replayport</span></a><a class="back" href="/">← All</a>
 <p class="facts"><b>{escape(manifest.first_url or manifest.id)}</b>
- <span class="soft">{escape(facts)}</span></p></header>
-<replayport-player src="{escape(source)}"{frozen} autoplay></replayport-player>
+ <span class="soft">{escape(facts)}</span></p>{tag}</header>
+<replayport-player src="{escape(source)}"{frozen} data-events="{manifest.events}" autoplay>
+</replayport-player>
 <noscript><main>This page plays a recording and needs JavaScript.</main></noscript>
-<script src="/static/player.js"></script>""",
+<script src="/static/player.js"></script>{script}""",
         _STYLE + _PLAYER_STYLE,
     )
 
@@ -163,9 +194,9 @@ def _page(title: str, body: str, style: str) -> str:
 <body>{body}</body></html>"""
 
 
-def _row(row: RecordingRow) -> str:
+def _row(row: RecordingRow, *, live: bool = False) -> str:
     href = f"/recordings/{quote(row.project, safe='')}/{quote(row.id, safe='')}"
-    tags = ""
+    tags = '<span class="tag live">live</span>' if live else ""
     if row.windows > 1:
         tags += f'<span class="tag">{row.windows} tabs</span>'
     if row.snapshot_source == "mobile":

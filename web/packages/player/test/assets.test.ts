@@ -61,6 +61,7 @@ describe("addresses in CSS", () => {
     'a{background:url("/img/\\61.png")}',
     'a{background:image-set("/img/a.png" 1x, url(/img/a.png) 2x type("image/png"))}',
     "@font-face{src:url(/f.woff2)format('woff2')}",
+    "@font-face{src:url(/f.woff2),url(/f.woff)}",
   ])("%s is shown from the archive", (text) => {
     const { text: clean, removed } = cleaned(assets, text);
     expect(removed).toBe(0);
@@ -150,7 +151,7 @@ describe("imports", () => {
     const many = Array.from({ length: 200 }, () => "@import 'b.css';").join("");
     const assets = assetsOf(
       sheet("css/a.css", many),
-      sheet("css/b.css", `${many}${"b{}".repeat(50_000)}`),
+      sheet("css/b.css", `${many}${"b{}".repeat(20_000)}`),
     );
     expect(cleaned(assets, many.replaceAll("b.css", "a.css")).text.length).toBeLessThan(2 ** 25);
   });
@@ -194,16 +195,6 @@ describe("frozen elements", () => {
     const { attributes, found } = attributesOf(assets, tag, { [name]: "../img/a.png" }, extra);
     expect(attributes[name]).toMatch(BLOB);
     expect(found.size).toBe(0);
-  });
-
-  it("shows a symbol of a sprite", () => {
-    const { attributes } = attributesOf(
-      assets,
-      "use",
-      { "xlink:href": "/img/icons.svg#cart" },
-      { isSVG: true },
-    );
-    expect(attributes["xlink:href"]).toMatch(/^blob:.*#cart$/);
   });
 
   it.each(["a", "script", "iframe", "video", "track", "embed"])("leaves %s alone", (tag) => {

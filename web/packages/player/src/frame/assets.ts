@@ -10,6 +10,7 @@
 
 import { cleanCss, closed, type CleanCss, type CssAssets } from "./css";
 import type { FrozenAsset } from "./protocol";
+import { cleanSprite } from "./sprite";
 
 /** Sheets that import sheets; as many as are frozen. */
 const MAX_IMPORT_DEPTH = 5;
@@ -29,6 +30,8 @@ export class Assets {
   readonly #byUrl = new Map<string, FrozenAsset>();
   readonly #objectUrls = new Map<Uint8Array, string>();
   /** Cleaned sheets by how deep they were imported: deeper ones import less. */
+  /** Empty for a file that is no SVG. */
+  readonly #spriteUrls = new Map<Uint8Array, string>();
   #sheetChars = 0;
   readonly #sheets: Map<FrozenAsset, CleanCss>[] = [];
 
@@ -51,6 +54,21 @@ export class Assets {
       this.#objectUrls.set(asset.bytes, url);
     }
     return FRAGMENT.test(fragment) ? url + fragment : url;
+  }
+
+  /** Give what a `<use>` may copy from in place of an address; null when it is not here. */
+  sprite(written: string, base: string): string | null {
+    const found = this.#find(written, base);
+    if (found?.asset.type !== "image/svg+xml" || !FRAGMENT.test(found.fragment)) {
+      return null;
+    }
+    let url = this.#spriteUrls.get(found.asset.bytes);
+    if (url === undefined) {
+      const clean = cleanSprite(new TextDecoder().decode(found.asset.bytes));
+      url = clean === null ? "" : URL.createObjectURL(new Blob([clean], { type: "image/svg+xml" }));
+      this.#spriteUrls.set(found.asset.bytes, url);
+    }
+    return url === "" ? null : url + found.fragment;
   }
 
   /** Give a stylesheet's text, clean and with its imports in place; null when it is not here. */

@@ -62,16 +62,19 @@ export function cleanCss(text: string, assets: CssAssets = NO_ASSETS): CleanCss 
   }
   let removed = 0;
   let inFontFace = false;
+  let hasFont = false;
   let isAfterBlock = false;
   const clean = unescapeLetters(text).replace(TOKENS, (token) => {
     if (token === "}") {
       inFontFace = false;
+      hasFont = false;
       isAfterBlock = true;
       return token;
     }
     const start = token.slice(0, 20).toLowerCase();
     if (start.startsWith("@font-face")) {
       inFontFace = true;
+      hasFont = false;
       return token;
     }
     if (start.startsWith("@import")) {
@@ -88,9 +91,11 @@ export function cleanCss(text: string, assets: CssAssets = NO_ASSETS): CleanCss 
     if (start.startsWith("url(") || start.startsWith("src(")) {
       const replaced = urlOf(token, assets);
       if (replaced !== null) {
+        hasFont = inFontFace;
         return replaced;
       }
-      removed += 1;
+      // Of a list of fonts one is frozen; the others would not have been shown either.
+      removed += Number(!hasFont);
       // An empty local() makes the browser take the next font of the family list.
       return inFontFace ? 'local("")' : 'url("data:,")';
     }

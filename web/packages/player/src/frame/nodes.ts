@@ -89,8 +89,8 @@ const IMAGE_ATTRIBUTES: Readonly<Record<string, ReadonlySet<string> | null>> = {
   src: new Set(["img", "input"]),
 };
 
-/** SVG elements that show what their `href` names. */
-const SVG_FETCHES: ReadonlySet<string> = new Set(["image", "feimage", "use"]);
+/** SVG elements that show what their `href` names as an image. */
+const SVG_IMAGES: ReadonlySet<string> = new Set(["image", "feimage"]);
 
 /** Attributes that name an address somebody could follow. */
 const LINK_ATTRIBUTES: ReadonlySet<string> = new Set(["cite", "href", "longdesc", "xlink:href"]);
@@ -464,7 +464,12 @@ export class NodeSanitiser {
       if (address.startsWith("#") || SELF_CONTAINED_MEDIA.test(address)) {
         return value;
       }
-      const frozen = SVG_FETCHES.has(known.tag) ? this.#assets.address(value, this.base) : null;
+      const frozen =
+        known.tag === "use"
+          ? this.#assets.sprite(value, this.base)
+          : SVG_IMAGES.has(known.tag)
+            ? this.#assets.address(value, this.base)
+            : null;
       if (frozen !== null) {
         return frozen;
       }

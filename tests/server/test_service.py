@@ -1,0 +1,108 @@
+"""Capture, sealing and pages together: what posthog-js sends is seen live, then sealed."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from tests.support.builders import visit
+
+from replayport.archive import Archive
+from replayport.capture.projects import Projects
+from replayport.capture.sdk_files import SdkFilesMissingError
+from replayport.errors import StoreError
+from replayport.player_assets import PlayerNotBuiltError
+from replayport.server.service import inbox_folder, service
+from replayport.settings import load_settings
+from replayport.testing import serve
+
+UUID = "01990000-0000-7000-8000-00000000000{}"
+
+
+def body(events, n=0, session="s-live"):
+    item = {
+        "event": "$snapshot",
+        "uuid": UUID.format(n),
+        "properties": {
+            "token": "phc_x",
+            "distinct_id": "d",
+            "$session_id": session,
+            "$window_id": "w1",
+            "$snapshot_data": events,
+        },
+    }
+    return json.dumps([item]).encode()
+
+
+def post(url, data):
+    request = urllib.request.Request(f"{url}/s/", data, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.status
+
+
+def get(url):
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read()
+
+
+@pytest.fixture
+def running(tmp_path):
+    settings = load_settings({"seal_idle_s": 1.5}, env={}, folder=tmp_path)
+    try:
+        with (
+            Archive.open(tmp_path / "a", create=True) as archive,
+            service(archive, settings, Projects()) as found,
+            serve(found.app) as url,
+        ):
+            yield archive, found, url
+    except (PlayerNotBuiltError, SdkFilesMissingError):
+        pytest.skip("the web part is not built")
+
+
+def test_live_then_sealed(running):
+    archive, found, url = running
+    assert post(url, body(visit()[:4])) == 200
+    assert post(url, body(visit()[:4])) == 200  # a retry changes nothing
+    status, page = get(f"{url}/")
+    assert status == 200
+    assert b"s-live" in page
+    assert b">live<" in page
+    about = f"{url}/api/recordings/phc_x/s-live"
+    manifest = json.loads(get(about)[1])
+    assert (manifest["events"], manifest["created_ms"]) == (4, 0)
+    version = f"{url}/files/phc_x/s-live/events.parquet?events=4"
+    first = get(version)[1]
+    assert first[:4] == b"PAR1"
+    assert post(url, body(visit()[4:], n=1)) == 200
+    assert get(version)[1] == first  # a player goes on reading what it began
+    deadline = time.monotonic() + 60
+    while not archive.has("phc_x", "s-live") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [e.to_rrweb() for e in archive.recording("s-live").events(order="arrival")] == visit()
+    assert json.loads(get(about)[1])["created_ms"] > 0
+    assert b">live<" not in get(f"{url}/")[1]
+
+
+def test_a_session_nobody_knows_is_404(running):
+    _, _, url = running
+    assert get(f"{url}/api/recordings/phc_x/none")[0] == 404
+    assert get(f"{url}/files/phc_x/none/events.parquet?events=4")[0] == 404
+
+
+def test_one_inbox_has_one_server(running, tmp_path):
+    archive, _, _ = running
+    settings = load_settings({}, env={}, folder=tmp_path)
+    with pytest.raises(StoreError, match="another process"), service(archive, settings, Projects()):
+        pass
+
+
+def test_where_the_inbox_is(tmp_path):
+    with Archive.open(tmp_path / "a", create=True) as archive:
+        assert inbox_folder(archive, "") == tmp_path / "a" / "inbox"
+        assert inbox_folder(archive, str(tmp_path / "x")) == tmp_path / "x"

@@ -119,7 +119,13 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting(
             "capture_prefix", str, "", "", "Path the SDK is also answered under, such as /ingest."
         ),
-        Setting("tee", str, "", "", "PostHog that gets everything too: https://us.i.posthog.com"),
+        Setting(
+            "tee",
+            str,
+            "",
+            "",
+            "PostHog that gets everything too, such as https://us.i.posthog.com.",
+        ),
         Setting(
             "tee_assets", str, "", "", "Its host for /static/ and /array/; found out for Cloud."
         ),

@@ -35,9 +35,9 @@ def chromium_path() -> str | None:
     return None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests; each takes a page of its own."""
+    """One browser a module: while Playwright is open, no other event loop can run."""
     path = chromium_path()
     if path is None:
         pytest.skip("no Chromium here; set REPLAYPORT_CHROMIUM to one")

@@ -13,8 +13,7 @@ from replayport.testing import serve
 
 FIRST = "<script>setTimeout(() => dispatchEvent(new CustomEvent('firstframe')), 50)</script>"
 PLAYER = """<script>customElements.define('replayport-player', class extends HTMLElement {
-  play() { setInterval(() => dispatchEvent(new CustomEvent('timeupdate',
-    {detail: {currentMs: 9000}})), 20) }
+  play() { this.currentMs = 9000 }
   setSpeed() {} get durationMs() { return 9000 } })</script><replayport-player></replayport-player>"""
 
 

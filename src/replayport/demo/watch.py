@@ -19,14 +19,8 @@ PLAYED_MS: Final = 1_500
 """Recorded time that must pass on the player's clock before it counts as played."""
 
 _LISTEN: Final = """
-window.seen = {first: null, current: 0, findings: []};
-for (const name of ["firstframe", "timeupdate", "finding"]) {
-  addEventListener(name, (e) => {
-    if (name === "firstframe") window.seen.first ??= performance.now();
-    if (name === "timeupdate") window.seen.current = e.detail.currentMs;
-    if (name === "finding") window.seen.findings.push(e.detail);
-  }, true);
-}
+window.seen = {first: null};
+addEventListener("firstframe", () => { window.seen.first ??= performance.now(); }, true);
 """
 
 
@@ -35,7 +29,13 @@ def _wait(page: Any, condition: str) -> None:
     deadline = time.monotonic() + TIMEOUT_MS / 1000
     while not page.evaluate(condition):
         if time.monotonic() > deadline:
-            raise ReplayError(f"waited {TIMEOUT_MS} ms in vain for: {condition[:80]}")
+            state = page.evaluate(
+                "(p => p?.findings && [p.currentMs, p.durationMs, p.paused, ...p.findings])"
+                "(document.querySelector('replayport-player'))"
+            )
+            raise ReplayError(
+                f"waited {TIMEOUT_MS} ms in vain for: {condition[:60]}. The player: {state}"
+            )
         page.wait_for_timeout(30)
 
 
@@ -94,11 +94,14 @@ def watch(url: str, *, speed: float = 4) -> Seen:
                 " p.setSpeed(s); p.play(); }",
                 speed,
             )
+            # The player's own clock: a short recording may end between two of its events.
             _wait(
                 page,
-                f"window.seen.current >= Math.min({PLAYED_MS}, "
-                "document.querySelector('replayport-player').durationMs - 50)",
+                "(p => p.currentMs > 0 && p.currentMs >= "
+                f"Math.min({PLAYED_MS}, p.durationMs - 50))"
+                "(document.querySelector('replayport-player'))",
             )
+            played_ms = page.evaluate("document.querySelector('replayport-player').currentMs")
             seen = page.evaluate("window.seen")
             nodes = max(
                 (
@@ -118,7 +121,7 @@ def watch(url: str, *, speed: float = 4) -> Seen:
         raise ReplayError(f"the recording at {url} played with errors: {'; '.join(wrong[:3])}")
     if nodes < 5:
         raise ReplayError(f"the recording at {url} shows an empty page ({nodes} elements)")
-    return Seen(seen["first"], nodes, seen["current"])
+    return Seen(seen["first"], nodes, played_ms)
 
 
 def visit_shop(url: str) -> str:

@@ -12,7 +12,6 @@ ReplayError                        the one to catch
 ├── RecordingError                 one recording
 │   ├── RecordingNotFoundError     no such id in this archive (names the near ones)
 │   ├── AmbiguousRecordingError    the id is used by more than one project
-│   ├── RecordingTooLargeError     decoded size past the limit
 │   ├── FormatVersionError         written by a newer replayport
 │   └── DamagedRecordingError      a file does not match its digest or its format
 ├── ArchiveError                   the archive itself: not one, or of a newer version
@@ -97,10 +96,6 @@ class RecordingNotFoundError(RecordingError):
 
 class AmbiguousRecordingError(RecordingError):
     """The id exists in several projects; write it as ``project/id``."""
-
-
-class RecordingTooLargeError(RecordingError):
-    """The decoded recording is larger than ``max_recording_bytes``."""
 
 
 class FormatVersionError(RecordingError):

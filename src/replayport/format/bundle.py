@@ -17,9 +17,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -28,20 +26,10 @@ from replayport.format.assets import ASSETS_FILE, AssetMap, asset_key
 from replayport.format.schema import EVENTS_FILE, MANIFEST_FILE
 from replayport.limits import MAX_RECORDING_BYTES
 from replayport.outcomes import RejectReason
+from replayport.posthog.exports import ZIP_ERRORS
 from replayport.recording import Manifest
 
 BUNDLE_SUFFIX: Final = ".replay.zip"
-_ZIP_ERRORS: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    KeyError,
-    NotImplementedError,
-    EOFError,
-    OSError,
-    RuntimeError,
-)
-"""What `zipfile` says of damage; it documents the first only."""
 
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _FILE_NAME: Final = re.compile(r"[a-z0-9_-]+\.(parquet|json|webp)|assets/[0-9a-f]{2}/[0-9a-f]{64}")
@@ -115,7 +103,7 @@ def read_bundle(
         if e.key != ASSETS_FILE:
             raise
         raise SourceDataError(str(e), reason=RejectReason.INVALID_ZIP) from e
-    except _ZIP_ERRORS as e:
+    except ZIP_ERRORS as e:
         raise SourceDataError(
             f"a zip of {len(data)} bytes does not read as a bundle ({type(e).__name__})",
             reason=RejectReason.INVALID_ZIP,

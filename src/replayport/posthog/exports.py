@@ -72,7 +72,7 @@ MAX_MEMBERS: Final = 100_000
 
 _READ_STEP_BYTES: Final = 2**20
 _DEFLATE_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ZIP_ERRORS: Final = (
+ZIP_ERRORS: Final = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     zlib.error,
@@ -267,7 +267,7 @@ class StaffExport:
         try:
             self._zip = zipfile.ZipFile(file)
             infos = self._zip.infolist()
-        except _ZIP_ERRORS as e:
+        except ZIP_ERRORS as e:
             raise self._damaged("the directory of the zip cannot be read") from e
         if len(infos) > MAX_MEMBERS:
             raise too_large(f"the zip holds {len(infos)} files", what)
@@ -421,7 +421,7 @@ class StaffExport:
                             f"a file in the zip inflates past {MAX_OBJECT_BYTES} bytes", self._what
                         )
                     yield piece
-        except _ZIP_ERRORS as e:
+        except ZIP_ERRORS as e:
             raise self._damaged("a file in the zip does not inflate") from e
 
     def _damaged(self, observation: str) -> SourceDataError:

@@ -29,9 +29,7 @@ import json
 import os
 import re
 import stat
-import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -53,7 +51,7 @@ from replayport.limits import MAX_RECORDING_BYTES
 from replayport.outcomes import RejectReason
 from replayport.posthog import legacy, wire
 from replayport.posthog.blocks import decode_gzip, decode_snappy, looks_like_json, split_stream
-from replayport.posthog.exports import StaffBlock, StaffExport
+from replayport.posthog.exports import ZIP_ERRORS, StaffBlock, StaffExport
 from replayport.posthog.lines import MAX_TIMESTAMP_MS, EventDecoder
 from replayport.recording import Manifest, Person, safe_id, safe_project, storable
 from replayport.rrweb.events import Event
@@ -80,21 +78,6 @@ _MAX_INT64: Final = 2**63 - 1
 _ZSTD_STEP_BYTES: Final = 1024
 _PIPE_STEP_BYTES: Final = 16 * 2**20
 _CUT: Final = (RejectReason.INVALID_GZIP, RejectReason.INVALID_ZSTD, RejectReason.TRUNCATED)
-_ZIP_ERRORS: Final = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    IndexError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
-"""What `zipfile` raises on damaged files, which it does not promise."""
 _WEB_FORM: Final = b"data="
 _EVENT_ARRAY: Final = re.compile(rb'"((?:[^"\\]|\\.){0,200})"\s*:\s*(?=\[\s*\{)')
 _NUMBER_FIRST: Final = re.compile(rb"\[\s*-?\d+\s*,")
@@ -336,7 +319,7 @@ class _Reader:
                 reason=RejectReason.INVALID_ZIP,
                 what=self._path.name,
             ) from e
-        except _ZIP_ERRORS as e:
+        except ZIP_ERRORS as e:
             raise SourceDataError(
                 f"a zip of {len(data)} bytes does not read ({type(e).__name__}). It was cut or "
                 "changed on the way",

@@ -58,7 +58,6 @@ def test_version_and_help():
         ["export", "sess-abc1", "--as", "bundle", "--playable", "-o", "-"],
         ["export", "sess-abc1", "--as", "jsonl", "-o", "-", "--json"],
         ["serve", "--port", "70000"],
-        ["serve", "--host", "0.0.0.0"],
     ],
 )
 def test_wrong_calls_leave_with_2(archive, args, monkeypatch):

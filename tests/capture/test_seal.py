@@ -434,7 +434,8 @@ def test_two_servers_on_one_archive(tmp_path):
     assert found == Counter([*wanted, 9000, 9001, 9002])
 
 
-def test_a_session_another_server_writes_is_tried_again_soon(house):
+def test_a_session_another_server_writes_is_tried_again_soon(house, monkeypatch):
+    monkeypatch.setattr("replayport.capture.seal.LEASE_WAIT_S", 0.0)
     house.put(snapshots(numbered([1])))
     house.seal()
     house.put(snapshots(numbered([2])))
@@ -442,6 +443,26 @@ def test_a_session_another_server_writes_is_tried_again_soon(house):
         assert house.seal() == {Outcome.BUSY: 1}
     assert house.seal(20_000) == {Outcome.MERGED: 1}
     assert marks(house.archive) == [1, 2]
+
+
+def test_a_server_waits_a_moment_for_another(house):
+    """Servers of one site seal a session at the same time: none is put off by that."""
+    house.put(snapshots(numbered([1])))
+    house.seal()
+    house.put(snapshots(numbered([2])))
+    held, release = threading.Event(), threading.Event()
+
+    def other():
+        with house.archive.store.lease(f"locks/capture/{PROJECT}/s-1", ttl_s=100):
+            held.set()
+            release.wait(60)
+
+    writing = threading.Thread(target=other)
+    writing.start()
+    held.wait(60)
+    threading.Timer(0.05, release.set).start()
+    assert house.seal() == {Outcome.MERGED: 1}
+    writing.join()
 
 
 def test_what_was_pulled_already_is_not_doubled(house):

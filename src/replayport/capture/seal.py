@@ -54,6 +54,9 @@ KEEP_ANALYTICS_S: Final = 6 * 3600.0
 LEASE_TTL_S: Final = 300.0
 """Longer than any merge takes; a server that dies in one delays that session this long."""
 
+LEASE_WAIT_S: Final = 2.0
+"""For another server that merges into the same recording just now."""
+
 BUSY_RETRY_MS: Final = 20_000
 _FAILED_RETRY_MS: Final = 30_000
 _FAILED_RETRY_MAX_MS: Final = 3_600_000
@@ -274,7 +277,8 @@ class Sealer:
     def _merge(self, session: PendingSession, assembly: Assembly) -> Outcome:
         project, recording_id = safe_project(session.project), safe_id(session.session_id)
         store = self._archive.store
-        with store.lease(f"locks/capture/{project}/{recording_id}", ttl_s=LEASE_TTL_S) as lease:
+        key = f"locks/capture/{project}/{recording_id}"
+        with store.lease(key, ttl_s=LEASE_TTL_S, wait_s=LEASE_WAIT_S) as lease:
             archived = Archived.repaired(self._archive, assembly)
             if archived is None:  # a row without its manifest: removed by hand
                 if not assembly.has_events:

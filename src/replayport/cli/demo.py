@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-import uvicorn
 
 from replayport.archive import Archive
 from replayport.cli.common import console, duration, errors, settings_with, size
-from replayport.cli.serve import LOOPBACK, listen, run, url_of
+from replayport.cli.serve import LOOPBACK, listen, run, server_of, url_of
 from replayport.errors import ReplayError
 from replayport.pull import pull
 from replayport.sources.posthog_api import PostHogSource
@@ -56,9 +55,11 @@ def demo(
     settings = settings_with(seal_idle_s=SEAL_IDLE_S)
     with Archive.open(folder, create=True) as archive:
         _pull_demo(archive, folder)
-        listener = listen("127.0.0.1", 0 if once else port, or_any_port=True)
-        url = url_of(listener)
-        with service(archive, settings, Projects(), pages_for=LOOPBACK, shop=shop_app()) as running:
+        with (
+            listen("127.0.0.1", 0 if once else port, or_any_port=True) as listener,
+            service(archive, settings, Projects(), pages_for=LOOPBACK, shop=shop_app()) as running,
+        ):
+            url = url_of(listener)
             if once:
                 with _serving(running.app, listener):
                     _go_through(archive, url, f"{url}{SHOP_PATH}/")
@@ -110,9 +111,7 @@ def _invite(archive: Archive, folder: Path, shop_url: str) -> None:
 
 @contextmanager
 def _serving(app: Any, listener: Any) -> Iterator[None]:
-    server = uvicorn.Server(
-        uvicorn.Config(app, lifespan="on", log_level="warning", server_header=False)
-    )
+    server = server_of(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30

@@ -13,8 +13,12 @@ import uvicorn
 
 from replayport.cli.common import ArchiveOption, errors, open_archive, settings_with
 from replayport.errors import SettingsError
+from replayport.server.connections import PatientProtocol, allow_many_connections
 
 _BACKLOG = 2048
+STOP_WAIT_S = 5
+"""For requests under way when the server is stopped."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -81,9 +85,9 @@ def serve(
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    listener = listen(settings["host"], settings["port"])
     local = settings["host"] in LOOPBACK
     with (
+        listen(settings["host"], settings["port"]) as listener,
         open_archive(archive, create=True) as target,
         service(
             target, settings, load_projects(), pages_for=LOOPBACK if local else None
@@ -154,6 +158,19 @@ def run(
     on_start()
     if open_browser:
         webbrowser.open(url)
-    uvicorn.Server(
-        uvicorn.Config(app, lifespan="on", log_level="warning", server_header=False)
-    ).run(sockets=[listener])
+    allow_many_connections()
+    server_of(app).run(sockets=[listener])
+
+
+def server_of(app: Any) -> uvicorn.Server:
+    """Make the HTTP server of an app; clients that hang do not hold it up when it stops."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=PatientProtocol,
+            lifespan="on",
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=STOP_WAIT_S,
+        )
+    )

@@ -131,6 +131,7 @@ class FakePostHog:
         recordings: By session id; may be changed while it runs.
         requests: Everything that arrived, in order.
         faults: What goes wrong; see `inject`.
+        held: Requests that a ``slow`` fault holds right now.
         largest_page: Most recordings it lists in one answer.
     """
 
@@ -167,6 +168,7 @@ class FakePostHog:
         self.api_key = api_key
         self.scopes = frozenset(scopes)
         self.requests: list[LoggedRequest] = []
+        self.held = 0
         self.faults: list[Fault] = []
         self.largest_page = 1000
         self._cursors = cursors
@@ -245,7 +247,11 @@ class FakePostHog:
         scope["fault"] = fault
         response = self._failure(fault) or self._refusal(scope, path)
         if fault is not None and fault.kind == "slow":
-            await asyncio.sleep(fault.delay_s)
+            self.held += 1
+            try:
+                await asyncio.sleep(fault.delay_s)
+            finally:
+                self.held -= 1
         if response is not None:
             await response(scope, receive, logged)
         else:

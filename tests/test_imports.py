@@ -40,7 +40,7 @@ ONLY_IN = {
     "typer": ("cli",),
     "rich": ("cli",),
     "playwright": ("demo",),
-    "uvicorn": ("cli", "testing", "demo"),
+    "uvicorn": ("cli", "testing", "demo", "server.connections"),
     "starlette": ("server", "capture", "testing", "demo"),
 }
 """Third-party names and the only places that may name them."""

@@ -60,6 +60,7 @@ export class ReplayportPlayer extends HTMLElement {
   #patience = 0;
   #resumeAfterDrag = false;
   #resumeWhenVisible = false;
+  #isStarted = false;
 
   constructor() {
     super();
@@ -123,17 +124,21 @@ export class ReplayportPlayer extends HTMLElement {
   }
 
   connectedCallback(): void {
+    this.#isStarted = true;
     document.addEventListener("visibilitychange", this.#onVisibility);
     this.#load();
   }
 
   disconnectedCallback(): void {
+    this.#isStarted = false;
     document.removeEventListener("visibilitychange", this.#onVisibility);
     this.#unload();
   }
 
   attributeChangedCallback(name: string, before: string | null, value: string | null): void {
-    if (!this.isConnected || before === value) {
+    // Of an element that was in the page before its script, the attributes are told one by one
+    // before it is connected; to load for each would be to load twice.
+    if (!this.#isStarted || before === value) {
       return;
     }
     if (name === "src" || name === "inline") {
@@ -144,7 +149,7 @@ export class ReplayportPlayer extends HTMLElement {
   }
 
   #load(): void {
-    if (!this.isConnected) {
+    if (!this.#isStarted) {
       return;
     }
     this.#unload();

@@ -54,6 +54,7 @@ export class Take {
       onSize(width, height);
     });
     this.#guard();
+    this.#takeOverStyles();
   }
 
   /** Make events harmless and give them to the replayer. */
@@ -151,6 +152,15 @@ export class Take {
         },
       },
     };
+  }
+
+  /** Stylesheets come adapted (`hover.ts`); rrweb's own cache is how it is told so. */
+  #takeOverStyles(): void {
+    const { cache } = this.#replayer as unknown as { cache?: { stylesWithHoverClass?: unknown } };
+    if (!(cache?.stylesWithHoverClass instanceof Map)) {
+      throw new TypeError("rrweb's Replayer has no cache of styles; this version is not known.");
+    }
+    cache.stylesWithHoverClass = { get: (text: string) => text, set: () => undefined };
   }
 
   /** An exception in one event would end rrweb's timer, and with it the whole replay. */

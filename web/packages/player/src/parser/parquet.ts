@@ -11,7 +11,7 @@
  * ```
  *
  * The light columns lie side by side, so hyparquet reads them with one range; a
- * timeline is drawn without ever fetching `data`.
+ * timeline is drawn without ever fetching `data`, which `texts.ts` reads from the front.
  */
 
 import type { GroupData, GroupIndex } from "@replayport/types";
@@ -26,6 +26,7 @@ import {
 
 import { DamagedRecordingError, EmptyRecordingError, PlayerError } from "../errors";
 import type { ByteFile } from "./files";
+import { isReadableFromFront, TextReader, UnusualPageError } from "./texts";
 
 const LIGHT_COLUMNS = ["timestamp_ms", "window_id", "type", "source", "kind", "url"];
 
@@ -45,11 +46,16 @@ export interface RowGroupRange {
   readonly endMs: number;
 }
 
+/** Decoded texts are kept of the newest groups only; a recording may be longer than memory. */
+const KEPT_GROUPS = 2;
+
 /** An open recording; each read fetches only what it names. */
 export class RecordingFile {
   readonly groups: readonly RowGroupRange[];
   readonly #file: ByteFile;
   readonly #metadata: FileMetaData;
+  /** By group, least recently used first. */
+  readonly #texts = new Map<number, TextReader>();
 
   private constructor(file: ByteFile, metadata: FileMetaData, groups: readonly RowGroupRange[]) {
     this.#file = file;
@@ -91,12 +97,53 @@ export class RecordingFile {
     };
   }
 
-  /** Read the `data` column of one row group. */
-  async readData(group: number): Promise<GroupData> {
-    const columns = await this.#columns(this.#range(group), ["data"]);
+  /**
+   * Read the `data` column of one row group.
+   *
+   * @param rows How many rows, from the first on; further ones may come with them.
+   */
+  async readData(group: number, rows = Infinity): Promise<GroupData> {
+    const range = this.#range(group);
+    const reader = this.#textsOf(group, range);
+    if (reader !== null) {
+      try {
+        await damagedUnlessRead(`rows ${range.rowStart} to ${range.rowEnd}`, () =>
+          reader.read(rows),
+        );
+        return { data: reader.texts };
+      } catch (error) {
+        this.#texts.delete(group);
+        if (!(error instanceof DamagedRecordingError && error.cause instanceof UnusualPageError)) {
+          throw error;
+        }
+      }
+    }
+    const columns = await this.#columns(range, ["data"]);
     return {
       data: column(columns.get("data")).map((text) => (typeof text === "string" ? text : null)),
     };
+  }
+
+  #textsOf(group: number, range: RowGroupRange): TextReader | null {
+    let reader = this.#texts.get(group);
+    if (reader === undefined) {
+      const chunk = this.#metadata.row_groups[group]?.columns.find(
+        (each) => each.meta_data?.path_in_schema[0] === "data",
+      )?.meta_data;
+      if (chunk === undefined || !isReadableFromFront(chunk)) {
+        return null;
+      }
+      reader = new TextReader(this.#file, chunk, range.rowEnd - range.rowStart);
+    }
+    this.#texts.delete(group);
+    this.#texts.set(group, reader);
+    for (const oldest of this.#texts.keys()) {
+      if (this.#texts.size <= KEPT_GROUPS) {
+        break;
+      }
+      this.#texts.delete(oldest);
+    }
+    return reader;
   }
 
   #range(group: number): RowGroupRange {

@@ -21,6 +21,7 @@
  *   ended   finding [code, count]   windowchange [windowId, following]   error [code, message]
  */
 
+import { breathe } from "./breathe";
 import { openArchiveBytes, openArchiveUrl } from "./driver/archive";
 import type { Driver } from "./driver/driver";
 import { openEvents, type InputEvent } from "./driver/events";
@@ -204,6 +205,8 @@ export class ReplayportPlayer extends HTMLElement {
   /** Open the recording when what was frozen with it is in the frame. */
   #withAssets(load: () => Promise<Driver>): () => Promise<Driver> {
     return async () => {
+      // The frame has a document to load and a program to read; it may begin with that.
+      await breathe();
       const [driver] = await Promise.all([load(), this.#loadAssets(this.#stage)]);
       return driver;
     };

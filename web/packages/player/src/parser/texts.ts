@@ -199,9 +199,7 @@ export class TextReader {
       if (end > this.#filled) {
         return;
       }
-      this.texts.push(
-        length < 0 ? null : this.#decoder.decode(page.subarray(this.#next, end)),
-      );
+      this.texts.push(length < 0 ? null : this.#decoder.decode(page.subarray(this.#next, end)));
       this.#next = end;
     }
   }

@@ -43,6 +43,15 @@ export interface SessionEvents {
   readonly onFailed: (error: PlayerError) => void;
 }
 
+export interface OpenOptions {
+  readonly autoplay: boolean;
+  /** Where to start; all three are ms since the start of the recording. */
+  readonly startMs: number;
+  /** What to show of the recording; all of it without them. */
+  readonly fromMs?: number;
+  readonly toMs?: number;
+}
+
 /** A stretch of one window that the frame has, from a full snapshot on. */
 interface Stretch {
   readonly take: number;
@@ -76,6 +85,9 @@ export class Session {
   readonly #consoleRead = new Map<number, number>();
   #startMs = 0;
   #endMs = 0;
+  /** What is shown of the recording, ms since its start. */
+  #fromMs = 0;
+  #toMs = Infinity;
   #speed = 1;
   #pace = 0;
   #skipsIdle = false;
@@ -103,6 +115,15 @@ export class Session {
 
   get durationMs(): number {
     return this.#endMs - this.#startMs;
+  }
+
+  /** Where what is shown begins and ends, ms since the start of the recording. */
+  get fromMs(): number {
+    return Math.min(this.#fromMs, this.toMs);
+  }
+
+  get toMs(): number {
+    return Math.min(this.#toMs, this.durationMs);
   }
 
   get timeline(): Timeline {
@@ -144,7 +165,7 @@ export class Session {
     if (this.#state.name === "seeking" || this.#state.name === "opening") {
       return this.#state.targetMs;
     }
-    return Math.min(this.durationMs, Math.max(0, this.#clock.at(nowMs)));
+    return this.#within(this.#clock.at(nowMs));
   }
 
   /** Up to where events are here without waiting. */
@@ -153,11 +174,15 @@ export class Session {
     return Math.min(this.durationMs, nextMs - this.#startMs);
   }
 
-  async open(
-    load: () => Promise<Driver>,
-    options: { autoplay: boolean; startMs: number },
-  ): Promise<void> {
-    this.#dispatch({ type: "open", ...options });
+  async open(load: () => Promise<Driver>, options: OpenOptions): Promise<void> {
+    const { autoplay, startMs, fromMs = 0, toMs = Infinity } = options;
+    this.#fromMs = Math.max(0, fromMs);
+    this.#toMs = Math.max(this.#fromMs, toMs);
+    this.#dispatch({
+      type: "open",
+      autoplay,
+      startMs: Math.min(this.#toMs, Math.max(this.#fromMs, startMs)),
+    });
     try {
       const driver = await load();
       if (this.#closed) {
@@ -174,7 +199,7 @@ export class Session {
   }
 
   play(): void {
-    this.#dispatch({ type: "play" });
+    this.#dispatch({ type: "play", fromMs: this.fromMs });
   }
 
   pause(): void {
@@ -182,10 +207,7 @@ export class Session {
   }
 
   seek(targetMs: number): void {
-    this.#dispatch({
-      type: "seek",
-      targetMs: Math.min(this.durationMs, Math.max(0, targetMs)),
-    });
+    this.#dispatch({ type: "seek", targetMs: this.#within(targetMs) });
   }
 
   setSpeed(speed: number): void {
@@ -212,7 +234,7 @@ export class Session {
     }
     const atMs = this.positionMs(nowMs);
     const epochMs = this.#startMs + atMs;
-    if (atMs >= this.durationMs) {
+    if (atMs >= this.toMs) {
       this.#dispatch({ type: "finished" });
       return;
     }
@@ -244,6 +266,10 @@ export class Session {
     this.#seeks += 1;
   }
 
+  #within(atMs: number): number {
+    return Math.min(this.toMs, Math.max(this.fromMs, atMs));
+  }
+
   #nowMs(): number {
     return this.positionMs(performance.now());
   }
@@ -263,7 +289,7 @@ export class Session {
     } else if (before.name === "playing" || before.name === "seeking") {
       const atEnd = state.name === "ended";
       const restMs = before.name === "seeking" ? before.targetMs : atMs;
-      this.#setPace(0, atEnd ? this.durationMs : restMs, performance.now());
+      this.#setPace(0, atEnd ? this.toMs : restMs, performance.now());
     }
     if (state.name === "ended") {
       this.#showEnd();
@@ -278,7 +304,7 @@ export class Session {
   #showEnd(): void {
     const stretch = this.#stretches.get(this.#shownWindow ?? "");
     if (stretch !== undefined) {
-      void this.#stage.show(stretch.take, this.#endMs);
+      void this.#stage.show(stretch.take, this.#startMs + this.toMs);
     }
   }
 

@@ -30,6 +30,7 @@ export class Stage {
   readonly frame: HTMLIFrameElement;
   readonly #events: StageEvents;
   readonly #waiting = new Map<number, () => void>();
+  readonly #reading = new Map<number, (text: string) => void>();
   #queue: ToFrame[] | null = [];
   #takes = 0;
   #requests = 0;
@@ -81,7 +82,18 @@ export class Stage {
     this.#send({ kind: "drop", take });
   }
 
+  /** The page drawn just now, as sanitised text. */
+  read(): Promise<string> {
+    this.#requests += 1;
+    const request = this.#requests;
+    this.#send({ kind: "read", request });
+    return new Promise((resolve) => this.#reading.set(request, resolve));
+  }
+
   destroy(): void {
+    for (const resolve of this.#reading.values()) {
+      resolve("");
+    }
     window.removeEventListener("message", this.#onMessage);
     this.frame.remove();
   }
@@ -121,6 +133,10 @@ export class Stage {
       case "drawn":
         this.#waiting.get(message.request)?.();
         this.#waiting.delete(message.request);
+        return;
+      case "page":
+        this.#reading.get(message.request)?.(message.text);
+        this.#reading.delete(message.request);
         return;
       case "finding":
         this.#events.onFinding(message.code, message.count);

@@ -101,6 +101,9 @@ async function handle(message: ToFrame): Promise<void> {
     case "pace":
       pace(message.atMs, message.speed);
       return;
+    case "read":
+      send({ kind: "page", request: message.request, text: shown?.text() ?? "" });
+      return;
     case "drop":
       takes.get(message.take)?.destroy();
       takes.delete(message.take);

@@ -10,6 +10,7 @@ import { EventType, type ReplayEvent } from "@replayport/types";
 import { Replayer } from "rrweb";
 
 import type { Assets } from "./assets";
+import { documentText } from "./document";
 import { MetaPatch, isUndecoded, type Row } from "./playback";
 import { FindingCode, type Report } from "./nodes";
 import { Sanitiser } from "./sanitise";
@@ -108,6 +109,14 @@ export class Take {
 
   pause(): void {
     this.#replayer.pause();
+  }
+
+  /** The page as it is drawn, written out. */
+  text(): string {
+    const document = this.#replayer.iframe.contentDocument;
+    const mirror = this.#replayer.getMirror();
+    // What rrweb adds of its own has no id.
+    return document === null ? "" : documentText(document, (node) => !mirror.hasNode(node));
   }
 
   destroy(): void {

@@ -25,6 +25,8 @@ const LOOK_AHEAD_MS = 10_000;
  * times as large. Past it the next full snapshot begins a new stretch, and the old one goes.
  */
 const STRETCH_CHARS = 8 << 20;
+/** Rows sent ahead at once. */
+const ROWS_AHEAD = 100;
 /** Windows of which the frame has a stretch. */
 const KEPT_STRETCHES = 3;
 const INDEXES_AT_ONCE = 4;
@@ -247,7 +249,7 @@ export class Session {
     if (stretch === undefined) {
       return;
     }
-    if (stretch.nextMs - epochMs < LOOK_AHEAD_MS * Math.max(1, this.#speed)) {
+    if (this.#isDueSoon(stretch)) {
       void this.#feedAhead(stretch);
     }
     if (stretch.nextMs <= epochMs) {
@@ -352,10 +354,8 @@ export class Session {
         void this.#learn(driver);
       }
       this.#dispatch({ type: "drawn" });
-      // The picture comes first; what follows it in its group is read by the frame afterwards.
-      if (stretch.next.row > 0) {
-        void this.#feedAhead(stretch);
-      }
+      // The picture came first; what follows it soon is read by the frame afterwards.
+      void this.#feedAhead(stretch);
     } catch (error) {
       if (seek === this.#seeks) {
         this.#fail(error);
@@ -469,42 +469,59 @@ export class Session {
     }
   }
 
-  /** Send the rest of the group that comes next, or as much of it as there is room for. */
+  /**
+   * Send on what is due soon, a little at a time, so that a seek never waits behind it.
+   *
+   * Ends early at a full snapshot that begins a new stretch.
+   */
   async #feedAhead(stretch: Stretch): Promise<void> {
     const driver = this.#driver;
     const windowId = this.#shownWindow;
-    const { group } = stretch.next;
-    if (
-      this.#feeding ||
-      stretch.isFull ||
-      stretch.failure !== null ||
-      driver === null ||
-      windowId === null ||
-      driver.spans[group] === undefined
-    ) {
+    if (this.#feeding || driver === null || windowId === null) {
       return;
     }
-    const isCurrent = (): boolean => this.#stretches.get(windowId) === stretch && !this.#closed;
+    const seeks = this.#seeks;
+    const isCurrent = (): boolean => seeks === this.#seeks && !this.#closed;
     this.#feeding = true;
     try {
-      const index = await driver.readIndex(group);
-      const snapshot =
-        stretch.chars < STRETCH_CHARS ? -1 : snapshotFrom(index, windowId, stretch.next.row);
-      const row = snapshot === -1 ? index.timestampMs.length : snapshot;
-      await this.#feed(driver, windowId, stretch, { group, row }, isCurrent);
-      stretch.isFull = snapshot !== -1 && stretch.next.group === group;
+      while (isCurrent() && this.#isDueSoon(stretch)) {
+        const { group, row } = stretch.next;
+        const index = await driver.readIndex(group);
+        const snapshot = stretch.chars < STRETCH_CHARS ? -1 : snapshotFrom(index, windowId, row);
+        if (snapshot === row && isCurrent()) {
+          stretch.isFull = true;
+        } else {
+          const most = Math.min(row + ROWS_AHEAD, index.timestampMs.length);
+          const upTo = { group, row: snapshot === -1 ? most : Math.min(most, snapshot) };
+          await this.#feed(driver, windowId, stretch, upTo, isCurrent);
+          await this.#stage.settled();
+        }
+      }
     } catch (error) {
       stretch.failure = error;
     } finally {
       this.#feeding = false;
     }
-    if (stretch.failure !== null && this.#state.name === "buffering") {
-      this.#fail(stretch.failure);
-    } else if (stretch.isFull || stretch.nextMs > this.#startMs + this.#nowMs()) {
-      this.#dispatch({ type: "fed" });
-    } else if (this.#state.name === "buffering") {
-      void this.#feedAhead(stretch);
+    const shown = this.#stretches.get(this.#shownWindow ?? "");
+    if (this.#state.name === "buffering" && shown !== undefined) {
+      if (shown.failure !== null) {
+        this.#fail(shown.failure);
+      } else if (shown.isFull || shown.nextMs > this.#startMs + this.#nowMs()) {
+        this.#dispatch({ type: "fed" });
+      } else {
+        void this.#feedAhead(shown);
+      }
     }
+  }
+
+  #isDueSoon(stretch: Stretch): boolean {
+    const aheadMs = stretch.nextMs - this.#startMs - this.#nowMs();
+    return (
+      aheadMs < LOOK_AHEAD_MS * Math.max(1, this.#speed) &&
+      Number.isFinite(stretch.nextMs) &&
+      !stretch.isFull &&
+      stretch.failure === null
+    );
   }
 
   /**

@@ -24,7 +24,7 @@ export interface StageEvents {
 }
 
 /** What a session needs of a stage. */
-export type Screen = Pick<Stage, "take" | "append" | "show" | "pace" | "drop">;
+export type Screen = Pick<Stage, "take" | "append" | "settled" | "show" | "pace" | "drop">;
 
 export class Stage {
   readonly frame: HTMLIFrameElement;
@@ -64,6 +64,14 @@ export class Stage {
 
   append(take: number, rows: Rows): void {
     this.#send({ kind: "append", take, rows });
+  }
+
+  /** Resolves when the frame has done everything it was told before. */
+  settled(): Promise<void> {
+    this.#requests += 1;
+    const request = this.#requests;
+    this.#send({ kind: "told", request });
+    return new Promise((resolve) => this.#waiting.set(request, resolve));
   }
 
   /** Draw a moment, standing still; resolves when it is on the screen. */
@@ -131,6 +139,7 @@ export class Stage {
         return;
       }
       case "drawn":
+      case "done":
         this.#waiting.get(message.request)?.();
         this.#waiting.delete(message.request);
         return;

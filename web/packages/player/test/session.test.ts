@@ -75,6 +75,10 @@ class Notes implements Screen {
     this.said.push(`append ${take}: ${String(rows.data)}`);
   }
 
+  settled(): Promise<void> {
+    return Promise.resolve();
+  }
+
   show(take: number, atMs: number): Promise<void> {
     this.said.push(`show ${take} at ${atMs}`);
     return Promise.resolve();

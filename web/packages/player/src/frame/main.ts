@@ -89,6 +89,9 @@ async function handle(message: ToFrame): Promise<void> {
       }
       return;
     }
+    case "told":
+      send({ kind: "done", request: message.request });
+      return;
     case "show": {
       const take = takes.get(message.take);
       if (take !== undefined) {

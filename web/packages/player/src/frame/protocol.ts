@@ -9,6 +9,7 @@
  * player → frame    assets   what was frozen with the recording; before the first take
  *                   take     the first events of a stretch of one window: makes a replayer
  *                   append   the next events of that stretch
+ *                   told     say when everything before this was done
  *                   show     make that replayer visible, at a moment, playing or not
  *                   pace     change the speed, or pause at 0
  *                   drop     forget a replayer
@@ -16,6 +17,7 @@
  * frame → player    boot     the frame's document is there and wants its program
  *                   hello    the program has started
  *                   drawn    what `show` asked for is on the screen
+ *                   done     what `told` asked for
  *                   finding  what could not be applied, counted
  *                   page     what `read` asked for; recorded text, never to be markup again
  * ```
@@ -74,6 +76,7 @@ export type ToFrame =
       readonly rows: Rows;
     }
   | { readonly kind: "append"; readonly take: number; readonly rows: Rows }
+  | { readonly kind: "told"; readonly request: number }
   | {
       readonly kind: "show";
       readonly take: number;
@@ -91,6 +94,7 @@ export type FromFrame =
   | { readonly kind: "boot" }
   | { readonly kind: "hello" }
   | { readonly kind: "drawn"; readonly request: number }
+  | { readonly kind: "done"; readonly request: number }
   | { readonly kind: "finding"; readonly code: string; readonly count: number }
   | { readonly kind: "page"; readonly request: number; readonly text: string };
 
@@ -100,6 +104,7 @@ const TO_FRAME: Readonly<Record<ToFrame["kind"], Shape>> = {
   assets: { assets: "assets" },
   take: { take: "number", startMs: "number", endMs: "number", rows: "rows" },
   append: { take: "number", rows: "rows" },
+  told: { request: "number" },
   show: { take: "number", request: "number", atMs: "number", speed: "number" },
   pace: { speed: "number", atMs: "number" },
   drop: { take: "number" },
@@ -110,6 +115,7 @@ const FROM_FRAME: Readonly<Record<FromFrame["kind"], Shape>> = {
   boot: {},
   hello: {},
   drawn: { request: "number" },
+  done: { request: "number" },
   finding: { code: "code", count: "number" },
   page: { request: "number", text: "text" },
 };

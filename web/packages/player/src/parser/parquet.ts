@@ -26,7 +26,7 @@ import {
 
 import { DamagedRecordingError, EmptyRecordingError, PlayerError } from "../errors";
 import type { ByteFile } from "./files";
-import { isReadableFromFront, TextReader, UnusualPageError } from "./texts";
+import { isReadableFromFront, TextReader, UnusualPageError, type Texts } from "./texts";
 
 const LIGHT_COLUMNS = ["timestamp_ms", "window_id", "type", "source", "kind", "url"];
 
@@ -55,7 +55,7 @@ export class RecordingFile {
   readonly #file: ByteFile;
   readonly #metadata: FileMetaData;
   /** By group, least recently used first. */
-  readonly #texts = new Map<number, TextReader>();
+  readonly #texts = new Map<number, Texts>();
 
   private constructor(file: ByteFile, metadata: FileMetaData, groups: readonly RowGroupRange[]) {
     this.#file = file;
@@ -104,46 +104,63 @@ export class RecordingFile {
    */
   async readData(group: number, rows = Infinity): Promise<GroupData> {
     const range = this.#range(group);
-    const reader = this.#textsOf(group, range);
-    if (reader !== null) {
-      try {
-        await damagedUnlessRead(`rows ${range.rowStart} to ${range.rowEnd}`, () =>
-          reader.read(rows),
-        );
-        return { data: reader.texts };
-      } catch (error) {
-        this.#texts.delete(group);
-        if (!(error instanceof DamagedRecordingError && error.cause instanceof UnusualPageError)) {
-          throw error;
-        }
-      }
-    }
-    const columns = await this.#columns(range, ["data"]);
-    return {
-      data: column(columns.get("data")).map((text) => (typeof text === "string" ? text : null)),
+    const read = async (texts: Texts): Promise<GroupData> => {
+      await damagedUnlessRead(`rows ${range.rowStart} to ${range.rowEnd}`, () => texts.read(rows));
+      return { data: texts.texts };
     };
+    try {
+      return await read(this.#textsOf(group, range));
+    } catch (error) {
+      this.#texts.delete(group);
+      if (error instanceof DamagedRecordingError && error.cause instanceof UnusualPageError) {
+        return read(this.#keep(group, this.#whole(range)));
+      }
+      throw error;
+    }
   }
 
-  #textsOf(group: number, range: RowGroupRange): TextReader | null {
-    let reader = this.#texts.get(group);
-    if (reader === undefined) {
-      const chunk = this.#metadata.row_groups[group]?.columns.find(
-        (each) => each.meta_data?.path_in_schema[0] === "data",
-      )?.meta_data;
-      if (chunk === undefined || !isReadableFromFront(chunk)) {
-        return null;
-      }
-      reader = new TextReader(this.#file, chunk, range.rowEnd - range.rowStart);
+  /** Those of a group, as they are kept or begun. */
+  #textsOf(group: number, range: RowGroupRange): Texts {
+    const kept = this.#texts.get(group);
+    if (kept !== undefined) {
+      return this.#keep(group, kept);
     }
+    const chunk = this.#metadata.row_groups[group]?.columns.find(
+      (each) => each.meta_data?.path_in_schema[0] === "data",
+    )?.meta_data;
+    return this.#keep(
+      group,
+      chunk !== undefined && isReadableFromFront(chunk)
+        ? new TextReader(this.#file, chunk, range.rowEnd - range.rowStart)
+        : this.#whole(range),
+    );
+  }
+
+  #keep(group: number, texts: Texts): Texts {
     this.#texts.delete(group);
-    this.#texts.set(group, reader);
+    this.#texts.set(group, texts);
     for (const oldest of this.#texts.keys()) {
       if (this.#texts.size <= KEPT_GROUPS) {
         break;
       }
       this.#texts.delete(oldest);
     }
-    return reader;
+    return texts;
+  }
+
+  /** Texts that hyparquet reads, all at once. */
+  #whole(range: RowGroupRange): Texts {
+    const texts: (string | null)[] = [];
+    let reading: Promise<void> | undefined;
+    return {
+      texts,
+      read: () =>
+        (reading ??= this.#columns(range, ["data"]).then((columns) => {
+          for (const text of column(columns.get("data"))) {
+            texts.push(typeof text === "string" ? text : null);
+          }
+        })),
+    };
   }
 
   #range(group: number): RowGroupRange {

@@ -44,7 +44,14 @@ export function isReadableFromFront(chunk: ColumnMetaData): boolean {
   );
 }
 
-export class TextReader {
+/** The texts of a group, as far as they were read. */
+export interface Texts {
+  readonly texts: readonly (string | null)[];
+  /** Read on until the first `rows` rows are in `texts`. */
+  read(rows: number): Promise<void>;
+}
+
+export class TextReader implements Texts {
   /** Those read so far, from the first row on. */
   readonly texts: (string | null)[] = [];
   readonly #file: ByteFile;
@@ -73,7 +80,6 @@ export class TextReader {
     this.#endByte = this.#atByte + Number(chunk.total_compressed_size);
   }
 
-  /** Read on until the first `rows` rows are in `texts`. */
   async read(rows: number): Promise<void> {
     // One at a time: whoever comes second finds the rows read, or reads on.
     const turn = this.#busy.then(() => this.#readTo(Math.min(rows, this.#rows)));

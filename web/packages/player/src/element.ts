@@ -570,7 +570,9 @@ export class ReplayportPlayer extends HTMLElement {
         ...hostMarkersOf(this.markers, session.startMs),
       ].filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
       const hasNotes = markers.some(({ kind }) => kind === "note");
-      this.#part(".panel .note").hidden = !hasNotes;
+      for (const entry of this.#root.querySelectorAll<HTMLElement>(".legend .note")) {
+        entry.hidden = !hasNotes;
+      }
       this.#seekbar?.setMarkers(markers, session.timeline.idle);
       this.#showWindows();
       this.#showPosition(performance.now());

@@ -307,6 +307,7 @@ class Archive:
                 raise ValueError(f"an asset of {len(data)} bytes does not match its name")
             self.put_asset(data)
         own = {name: data for name, data in files.items() if name not in assets}
+        manifest = msgspec.structs.replace(manifest, files=_infos(own))
         return self._write_files(manifest, own, replace=replace, keep_assets=False)
 
     def _write_files(
@@ -318,8 +319,19 @@ class Archive:
         keep_assets: bool,
         only_over: Manifest | None = None,
     ) -> bool:
-        """Put a recording under its lease; ``only_over`` leaves a changed one alone."""
-        manifest = msgspec.structs.replace(manifest, files=_infos(files))
+        """
+        Put a recording under its lease.
+
+        Args:
+            manifest: Its ``files`` describe ``files``.
+            files: By name.
+            replace: Write over one that is there.
+            keep_assets: Keep what was frozen for the one that is replaced.
+            only_over: Leave one alone that is no longer this.
+
+        Returns:
+            False when one was there and was left alone.
+        """
         prefix = recording_prefix(manifest.project, manifest.id, manifest.start_ms)
         with self.store.lease(
             f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S
@@ -573,7 +585,9 @@ class Archive:
         if len(events) < before:
             files[EVENTS_FILE] = events
         compacted = msgspec.structs.replace(
-            manifest, provenance={**manifest.provenance, "zstd_level": COMPACT_LEVEL}
+            manifest,
+            files=_infos(files),
+            provenance={**manifest.provenance, "zstd_level": COMPACT_LEVEL},
         )
         if not self._write_files(
             compacted, files, replace=True, keep_assets=False, only_over=manifest

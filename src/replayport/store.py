@@ -73,6 +73,7 @@ _PART_BYTES: Final = 16 * 2**20  # multipart: 10,000 parts of this make 160 GB
 _PARTS_AT_ONCE: Final = 4  # bounds the memory of one upload to 64 MB
 _LIST_PAGE: Final = 1000  # what S3 gives in one answer, and takes in one bulk delete
 _COPY_BYTES: Final = 2**20
+_NEW_FILE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 _FOLDER_ATTEMPTS: Final = 20
 
@@ -402,7 +403,7 @@ class Store(ABC):
         try:
             yield lease
         finally:
-            self._delete(lease.ticket)
+            self._drop_ticket(lease.ticket)
 
     def _take_lease(self, key: str, ttl_ms: int, wait_ms: int, owner: str) -> Lease:
         deadline_ms = self.clock_ms() + wait_ms
@@ -420,10 +421,10 @@ class Store(ABC):
                     lease.check()
                     return lease
             except BaseException:
-                self._delete(ticket)
+                self._drop_ticket(ticket)
                 raise
             who = self._ticket_owner(holder)
-            self._delete(ticket)
+            self._drop_ticket(ticket)
             if attempt >= _LEASE_ATTEMPTS and self.clock_ms() >= deadline_ms:
                 raise ObjectExistsError(
                     f"{key!r} is leased by {who}. It is being rewritten there. "
@@ -438,13 +439,13 @@ class Store(ABC):
     def _write_ticket(self, key: str, owner: str, expires_ms: int) -> str:
         digest = hashlib.sha256(key.encode()).hexdigest()[:32]
         ticket = f"{_LEASES}/{digest}/{expires_ms:016d}-{secrets.token_hex(16)}"
-        self._put(ticket, json.dumps({"key": key, "owner": owner}).encode())
+        self._put_ticket(ticket, json.dumps({"key": key, "owner": owner}).encode())
         return ticket
 
     def _replace_ticket(self, lease: Lease, expires_ms: int) -> str:
         # The new ticket is there before the old one goes, so a reader always sees one.
         ticket = self._write_ticket(lease.key, lease.owner, expires_ms)
-        self._delete(lease.ticket)
+        self._drop_ticket(lease.ticket)
         return ticket
 
     def _other_ticket(self, own: str) -> str | None:
@@ -464,7 +465,7 @@ class Store(ABC):
             else:
                 ended.append(info.key)
         for ticket in ended:
-            self._delete(ticket)
+            self._drop_ticket(ticket)
         return found
 
     def _ticket_owner(self, ticket: str) -> str:
@@ -472,6 +473,8 @@ class Store(ABC):
             return str(json.loads(self._get(ticket))["owner"])
         except FileNotFoundError:
             return "someone who just released it"
+        except ValueError:  # in a folder the name is there before the text
+            return "someone who just took it"
 
     # What a kind of store supplies; keys are checked already.
 
@@ -498,6 +501,12 @@ class Store(ABC):
 
     @abstractmethod
     def _delete_prefix(self, prefix: str) -> int: ...
+
+    def _put_ticket(self, key: str, data: bytes) -> None:
+        self._put(key, data)
+
+    def _drop_ticket(self, key: str) -> None:
+        self._delete(key)
 
 
 def check_key(key: str) -> str:
@@ -721,6 +730,30 @@ class _LocalStore(Store):
                 path.unlink()
             self._prune(path.parent)
 
+    def _put_ticket(self, key: str, data: bytes) -> None:
+        # Not synced: a power cut ends the holder too, and what is left of a ticket expires.
+        with self._translating("lease", key):
+            _make_durable_folder(self._root / _LEASES)
+            path = self._path(key, "lease")
+            for attempt in range(1, _FOLDER_ATTEMPTS + 1):
+                with suppress(FileExistsError):
+                    path.parent.mkdir()
+                try:
+                    descriptor = os.open(path, _NEW_FILE, 0o666)
+                    break
+                except FileNotFoundError:  # whoever released the last ticket took the folder
+                    if attempt == _FOLDER_ATTEMPTS:
+                        raise
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(data)
+
+    def _drop_ticket(self, key: str) -> None:
+        with self._translating("delete", key):
+            path = self._path(key, "delete")
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # others have tickets in it, or it is gone
+                path.parent.rmdir()
+
     def _delete_prefix(self, prefix: str) -> int:
         with self._translating("delete", prefix):
             count = sum(1 for _ in self._walk(prefix))
@@ -760,7 +793,7 @@ def _key_order(entry: os.DirEntry[str]) -> bytes:
 def _new_locked_file(folder: Path) -> tuple[Path, int]:
     while True:
         path = folder / secrets.token_hex(16)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, _NEW_FILE, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             # A sweeper may have come between open and lock; then the name is gone.

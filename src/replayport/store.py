@@ -31,12 +31,12 @@ import ipaddress
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import socket
 import stat
 import time
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -68,6 +68,8 @@ MAX_SEGMENT_BYTES: Final = 255  # NAME_MAX of ext4, XFS, APFS, NTFS
 _STAGING: Final = ".staging"
 _LEASES: Final = ".leases"
 _RESERVED: Final = frozenset({_STAGING, _LEASES})
+_NEVER_IN_KEYS: Final = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
+"""A backslash, a control character."""
 
 _PART_BYTES: Final = 16 * 2**20  # multipart: 10,000 parts of this make 160 GB
 _PARTS_AT_ONCE: Final = 4  # bounds the memory of one upload to 64 MB
@@ -532,7 +534,7 @@ def _key_problem(key: str) -> str | None:
         return "is not valid Unicode"
     if size_bytes > MAX_KEY_BYTES:
         return f"is longer than {MAX_KEY_BYTES} bytes"
-    if "\\" in key or any(unicodedata.category(c) == "Cc" for c in key):
+    if _NEVER_IN_KEYS.search(key):
         return "has a backslash or control character"
     segments = key.split("/")
     for segment in segments:
@@ -567,15 +569,19 @@ class _LocalStore(Store):
         return self._path(check_key(key), "get")
 
     def _path(self, key: str, operation: str) -> Path:
-        path = self._root / key
-        # os.path: resolve() of a Path raises on a loop of links, realpath() gives it back.
-        if os.path.realpath(path) != str(path) or path.is_symlink():
-            raise self._error(
-                f"{key!r} leads through a symbolic link. Links inside a store are not "
-                "followed, they could lead out of it. Replace the link by what it names",
-                operation,
-            )
-        return path
+        path = str(self._root)
+        try:
+            for segment in key.split("/") if key else ():
+                path = f"{path}/{segment}"
+                if stat.S_ISLNK(os.lstat(path).st_mode):
+                    raise self._error(
+                        f"{key!r} leads through a symbolic link. Links inside a store are not "
+                        "followed, they could lead out of it. Replace the link by what it names",
+                        operation,
+                    )
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # below what is not there is no link
+        return self._root / key
 
     def _error(self, message: str, operation: str) -> StoreError:
         return StoreError(message, location=self.url, operation=operation)

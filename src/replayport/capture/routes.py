@@ -97,6 +97,9 @@ MAX_ITEMS: Final = 50_000
 COUNTED_BYTES: Final = 64 * 2**10
 """Arrays from this size on are counted before they are looked at."""
 
+GLANCED_BYTES: Final = 4 * 2**20
+"""Up to this size there is no need to, if a glance is enough: its items are not so small."""
+
 MAX_FLAGS_DECODED_BYTES: Final = 2 * 2**20
 MAX_WRAPPERS: Final = 4
 
@@ -547,13 +550,17 @@ class CaptureApp:
         ):
             raise _too_large(MAX_LZ64_BYTES)
         text = wire.decode_payload(body, query=query, headers=headers, max_bytes=max_bytes)
+        is_large = len(text) > GLANCED_BYTES
+        if is_large:
+            _check_items(text, max_bytes)
         if kind == _SNAPSHOTS:
             seen = glance(text)
             if seen is not None:
                 if not self._records(self._project(seen.token), seen.token):
                     return None
                 return self._captured(call, body, headers, seen.token, seen.session_ids)
-        _check_items(text, max_bytes)
+        if not is_large:
+            _check_items(text, max_bytes)
         # The query's times still count, its codings do not: they are off already.
         opened = wire.decode_body(
             text,

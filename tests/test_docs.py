@@ -354,6 +354,9 @@ def test_numbers_and_names_of_the_specification():
     assert f"at which its `data` texts reach {schema.ROW_GROUP_MAX_BYTES // mib} MiB" in said
     assert f"Once a group holds {schema.ROW_GROUP_TARGET_BYTES // mib} MiB" in said
     assert f"level {schema.WRITE_LEVEL} when written, {schema.COMPACT_LEVEL} after" in said
+    assert f"up to {schema.SMALL_BYTES // mib} MiB of `data`" in said
+    assert f"level {schema.SMALL_WRITE_LEVEL} when written, with" in said
+    assert f"and {schema.SMALL_COMPACT_LEVEL} after `replayport compact`" in said
     assert f"`{recording.FORMAT_NAME}`, version {recording.FORMAT_VERSION}" in said
     assert f"up to {recording.MAX_URLS} distinct" in said
     assert f"cut to {recording.MAX_URL_CHARS:,} characters" in said

@@ -49,11 +49,10 @@ from replayport.format.assets import ASSETS, ASSETS_FILE, asset_key
 from replayport.format.reader import Recording
 from replayport.format.schema import (
     ANALYTICS_FILE,
-    COMPACT_LEVEL,
     EVENTS_FILE,
     EVENTS_SCHEMA,
     MANIFEST_FILE,
-    WRITE_LEVEL,
+    compact_level,
 )
 from replayport.format.writer import encode_analytics, encode_events, reencode_events
 from replayport.outcomes import FINDING_MEANINGS
@@ -257,9 +256,7 @@ class Archive:
         """Tell whether a session's recording is here."""
         return self.catalog.has(safe_project(project), safe_id(session_id))
 
-    def write(
-        self, draft: RecordingDraft, *, replace: bool = False, level: int = WRITE_LEVEL
-    ) -> Written:
+    def write(self, draft: RecordingDraft, *, replace: bool = False) -> Written:
         """
         Store a recording.
 
@@ -269,7 +266,6 @@ class Archive:
         Args:
             draft: With at least one event.
             replace: Write over one that is there; otherwise it is left alone.
-            level: zstd level of the events.
 
         Raises:
             StoreError: The store refused; nothing of it is visible.
@@ -278,7 +274,7 @@ class Archive:
         project = safe_project(draft.project)
         if not replace and self.catalog.has(project, recording_id):
             return Written(recording_id, project, written=False)
-        manifest, files = encode_draft(draft, level=level, created_ms=self._now_ms())
+        manifest, files = encode_draft(draft, created_ms=self._now_ms())
         written = self._write_files(manifest, files, replace=replace, keep_assets=True)
         findings = Counter({f.code: f.count for f in manifest.findings})
         return Written(recording_id, project, written=written, findings=findings)
@@ -307,6 +303,7 @@ class Archive:
                 raise ValueError(f"an asset of {len(data)} bytes does not match its name")
             self.put_asset(data)
         own = {name: data for name, data in files.items() if name not in assets}
+        manifest = msgspec.structs.replace(manifest, files=_infos(own))
         return self._write_files(manifest, own, replace=replace, keep_assets=False)
 
     def _write_files(
@@ -318,8 +315,19 @@ class Archive:
         keep_assets: bool,
         only_over: Manifest | None = None,
     ) -> bool:
-        """Put a recording under its lease; ``only_over`` leaves a changed one alone."""
-        manifest = msgspec.structs.replace(manifest, files=_infos(files))
+        """
+        Put a recording under its lease.
+
+        Args:
+            manifest: Its ``files`` describe ``files``.
+            files: By name.
+            replace: Write over one that is there.
+            keep_assets: Keep what was frozen for the one that is replaced.
+            only_over: Leave one alone that is no longer this.
+
+        Returns:
+            False when one was there and was left alone.
+        """
         prefix = recording_prefix(manifest.project, manifest.id, manifest.start_ms)
         with self.store.lease(
             f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S
@@ -562,18 +570,21 @@ class Archive:
         recording = self.recording(recording_id)
         manifest = recording.manifest
         before = manifest.files[EVENTS_FILE].bytes
-        if manifest.provenance.get("zstd_level") == COMPACT_LEVEL:
+        level = compact_level(manifest.raw_bytes)
+        if manifest.provenance.get("zstd_level") == level:
             return before, before
         files = {name: recording.file(name) for name in manifest.files}
         events = reencode_events(
             (_one_batch(b) for b in recording.batches()),
-            level=COMPACT_LEVEL,
+            level=level,
             footer=recording.footer,
         )
         if len(events) < before:
             files[EVENTS_FILE] = events
         compacted = msgspec.structs.replace(
-            manifest, provenance={**manifest.provenance, "zstd_level": COMPACT_LEVEL}
+            manifest,
+            files=_infos(files),
+            provenance={**manifest.provenance, "zstd_level": level},
         )
         if not self._write_files(
             compacted, files, replace=True, keep_assets=False, only_over=manifest
@@ -583,14 +594,13 @@ class Archive:
 
 
 def encode_draft(
-    draft: RecordingDraft, *, level: int = WRITE_LEVEL, created_ms: int = 0
+    draft: RecordingDraft, *, created_ms: int = 0
 ) -> tuple[Manifest, dict[str, bytes]]:
     """
     Make a recording's files of a draft, without storing them.
 
     Args:
         draft: With at least one event.
-        level: zstd level of the events.
         created_ms: Epoch milliseconds for the manifest.
 
     Returns:
@@ -600,7 +610,6 @@ def encode_draft(
     project = safe_project(draft.project)
     events, summary = encode_events(
         draft.columns,
-        level=level,
         metadata={
             "id": recording_id,
             "project": project,

@@ -29,7 +29,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -144,6 +144,9 @@ _state = sa.Table(
 
 _FIELDS: Final = tuple(field.name for field in fields(RecordingRow))
 _COLUMNS: Final = tuple(_recordings.c[name] for name in _FIELDS)
+_HAS: Final = sa.select(sa.literal(1)).where(
+    _recordings.c.project == sa.bindparam("of_project"), _recordings.c.id == sa.bindparam("of_id")
+)
 
 
 def open_sqlite(url: str | Path, *, rebuild: bool = False) -> SqlCatalog:
@@ -200,6 +203,10 @@ def open_postgres(url: str, *, rebuild: bool = False) -> SqlCatalog:
     return catalog
 
 
+def _values(row: RecordingRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _FIELDS}
+
+
 def _parse(url: str) -> URL:
     try:
         return make_url(url)
@@ -240,6 +247,9 @@ class SqlCatalog:
         self._engine = engine
         self._name = name
         self._postgres = engine.dialect.name == "postgresql"
+        insert = (postgresql if self._postgres else sqlite).insert(_recordings)
+        changed = {name: insert.excluded[name] for name in _FIELDS if name not in ("project", "id")}
+        self._upsert = insert.on_conflict_do_update(index_elements=["project", "id"], set_=changed)
 
     def prepare(self, *, rebuild: bool) -> None:
         """Make the tables when they are missing, and check their version."""
@@ -300,15 +310,12 @@ class SqlCatalog:
 
     def upsert(self, rows: Iterable[RecordingRow]) -> None:
         """Add or replace rows, see `Catalog.upsert`."""
-        insert = (postgresql if self._postgres else sqlite).insert(_recordings)
-        changed = {name: insert.excluded[name] for name in _FIELDS if name not in ("project", "id")}
-        statement = insert.on_conflict_do_update(index_elements=["project", "id"], set_=changed)
         remaining = iter(rows)
         while batch := list(islice(remaining, _BATCH_ROWS)):
             # In one order everywhere: two that lock the same rows crosswise would deadlock.
             ordered = sorted(batch, key=lambda row: (row.project, row.id))
             with self._writing() as db:
-                db.execute(statement, [asdict(row) for row in ordered])
+                db.execute(self._upsert, [_values(row) for row in ordered])
 
     def get(self, id: str, project: str | None = None) -> RecordingRow:  # noqa: A002 - the field's name
         """Find a recording, see `Catalog.get`."""
@@ -359,10 +366,8 @@ class SqlCatalog:
 
     def has(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
         """Say whether a recording is there."""
-        c = _recordings.c
         with self._reading() as db:
-            query = sa.select(sa.literal(1)).where(c.project == project, c.id == id)
-            return db.execute(query).first() is not None
+            return db.execute(_HAS, {"of_project": project, "of_id": id}).first() is not None
 
     def list(
         self,

@@ -46,6 +46,7 @@ from replayport.rrweb.raw import (
     is_array,
     is_object,
     is_string,
+    is_utf8,
     split_array,
     split_object,
     string_of,
@@ -638,12 +639,8 @@ def _compression(hints: list[str]) -> str:
 def _json_text(payload: bytes, compression: str, max_bytes: int) -> bytes:
     """Remove all codings and check that UTF-8 is left."""
     text = strip(_take_off(payload, compression, max_bytes))
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError as e:
-        raise _refused(
-            WireReject.INVALID_UTF8, f"byte {e.start} of {len(text)} of the request is not UTF-8"
-        ) from e
+    if not is_utf8(text):
+        raise _refused(WireReject.INVALID_UTF8, f"the request of {len(text)} bytes is not UTF-8")
     return text
 
 

@@ -64,10 +64,13 @@ def recordings_of_the_corpus(corpus: Path) -> list[tuple[str, Callable[[], list[
     """Give each file of the corpus by name, with a function that reads its windows."""
     paths = [
         p
-        for p in sorted(corpus.rglob("*.json*"))
-        if not p.name.endswith(".meta.json") and "posthog-wire" not in p.parts
+        for p in sorted(corpus.rglob("*"))
+        if p.is_file()
+        and p.name.endswith((".json", ".json.gz", ".txt", ".txt.gz"))
+        and not p.name.endswith(".meta.json")
+        and "posthog-wire" not in p.parts
     ]
-    paths += sorted(p.parent for p in corpus.glob("posthog-wire/*/requests.jsonl"))
+    paths += sorted(p for p in corpus.glob("posthog-wire/*") if p.is_dir())
     return [(str(p.relative_to(corpus)), partial(_windows_in, p)) for p in paths]
 
 

@@ -100,7 +100,13 @@ OPERABLE_ROLES: Final = frozenset(
         "treeitem",
     ]
 )
-_OPERABLE_TAGS: Final = frozenset(("input", "label", "option", "select", "summary", "textarea"))
+_CONTAINERS: Final = frozenset(("columnheader", "gridcell"))
+"""Roles of what can be operated itself, or hold something else that is pressed."""
+
+_OPERABLE_TAGS: Final = frozenset(
+    ("a", "input", "label", "option", "select", "summary", "textarea")
+)
+_FIELD_TAGS: Final = frozenset(("input", "option", "select", "textarea"))
 _NAVIGATION_TAGS: Final = frozenset(("$pageview", "$url_changed"))
 OPTIONS_TAG: Final = "$session_options"
 """posthog-js sends it once a page."""
@@ -339,6 +345,7 @@ class _Press:
     page_x: float
     page_y: float
     touch: bool
+    held: bool = True
     clicked: bool = False
     selected: bool = False
     scrolled: bool = False
@@ -535,13 +542,15 @@ class ActionReader:
                 press.clicked = True
                 press.draft = self._from_press(window, at, ActionKind.RIGHT_CLICK, press)
         elif what == MouseInteraction.FOCUS:
-            window.focus = node_id
+            # A new element can have the focus before the recorder has given it an id.
+            window.focus = node_id if node_id > 0 else None
             if window.typing is not None and _node_of(window.typing) != node_id:
                 window.typing = None
         elif what == MouseInteraction.BLUR:
             if window.focus == node_id:
                 window.focus = 0
-            window.typing = None
+            if window.typing is not None and _node_of(window.typing) == node_id:
+                window.typing = None
 
     def _down(
         self, window: _Window, at: int, node_id: int, data: dict[str, Any], *, touch: bool
@@ -553,7 +562,10 @@ class ActionReader:
 
     def _up(self, window: _Window, at: int, node_id: int, data: dict[str, Any]) -> None:
         press = window.press
-        if press is None or press.draft is not None or press.touch:
+        if press is None or press.touch:
+            return
+        press.held = False
+        if press.draft is not None:
             return
         x, y = _number(data.get("x")), _number(data.get("y"))
         if abs(x - press.x) + abs(y - press.y) <= DRAG_PX:
@@ -566,7 +578,10 @@ class ActionReader:
 
     def _touch_end(self, window: _Window, at: int, data: dict[str, Any]) -> None:
         press = window.press
-        if press is None or press.draft is not None or not press.touch:
+        if press is None or not press.touch:
+            return
+        press.held = False
+        if press.draft is not None:
             return
         x, y = _number(data.get("x", press.x)), _number(data.get("y", press.y))
         if abs(x - press.x) + abs(y - press.y) > SWIPE_PX:
@@ -588,7 +603,7 @@ class ActionReader:
         if press is None:
             self._click_without_press(window, at, node_id, data)
             return
-        press.clicked = True
+        press.clicked, press.held = True, False
         typing = window.typing
         if press.draft is None and typing is not None and _is_slider(typing.target):
             press.draft = typing  # the click that ends moving a slider
@@ -740,15 +755,16 @@ class ActionReader:
     ) -> bool:
         """Tell whether a field's change can be the user's."""
         focus, mirror = window.focus, window.mirror
-        if mirror.tag(node_id) == "select":
-            news = text != before or set(text) <= _MASKS
-            return news and at - window.mutated_ms > SCRIPT_MS
+        if not _can_change(mirror, node_id):
+            return False
         if focus is not None and focus != node_id and focus not in mirror.ancestors(node_id):
             pressed = None if window.press is None else window.press.target
             if pressed is None or pressed.node_id != node_id:
                 return False
-        emptied = not text and before is not None and len(before) > 1
-        return not (emptied and at - window.mutated_ms <= SCRIPT_MS)
+        if at - window.mutated_ms > SCRIPT_MS:
+            return True
+        # The page has just changed: it may have emptied the field, or filled a new one.
+        return focus is not None and (bool(text) or before is None or len(before) <= 1)
 
     def _check(self, window: _Window, at: int, node_id: int, on: bool, *, radio: bool) -> None:
         if radio and not on:
@@ -832,25 +848,31 @@ class ActionReader:
         draft.value = f"{mirror.width:g} x {mirror.height:g}"
 
     def _selection(self, window: _Window, at: int, data: dict[str, Any]) -> None:
+        """
+        Note what a press selects; what a script or a key selects cannot be told apart.
+
+        The last change can come just after the press is over.
+        """
         said = _selected_text(window.mirror, data.get("ranges"))
-        press = window.press
-        if press is not None and said and press.draft is None:
-            press.selected = True
-        draft = window.selecting
+        press, draft = window.press, window.selecting
         if draft is not None and at - draft.end_ms > SELECTION_PAUSE_MS:
             draft = window.selecting = None
+        held = press is not None and press.held
         if not said:
-            if draft is not None:
+            if draft is not None and held:
                 draft.dropped = True  # it went away while it was being made
                 window.selecting = None
             return
-        if at - window.double_clicked_ms <= SELECTION_PAUSE_MS:
-            return  # the word that it selects
         if draft is None:
-            draft = window.selecting = self._add(window, ActionKind.SELECT_TEXT, at)
+            if not held or press is None or at - window.double_clicked_ms <= SELECTION_PAUSE_MS:
+                return
+            draft = window.selecting = self._add(window, ActionKind.SELECT_TEXT, press.at_ms)
+            draft.x, draft.y = press.x, press.y
+            draft.page_x, draft.page_y = press.page_x, press.page_y
+            draft.target = press.target
+        if held and press is not None:
+            press.selected = True
         draft.end_ms = at
-        if press is not None and press.draft is not None and press.draft.kind is ActionKind.DRAG:
-            press.draft.dropped = True
         self._set_value(draft, said)
 
     # --- time ---------------------------------------------------------------------
@@ -913,8 +935,8 @@ class ActionReader:
         mirror = window.mirror
         tag = mirror.tag(node_id)
         name = mirror.name(node_id)
-        if not name and tag not in _OPERABLE_TAGS and _is_small(mirror, node_id):
-            name = mirror.text(node_id).partition("\n")[0]
+        if not name and tag not in _FIELD_TAGS:
+            name = _short_text(mirror, node_id)
         return Target(
             node_id=node_id,
             tag=tag,
@@ -970,12 +992,21 @@ def _operable(mirror: Mirror, node_id: int) -> int:
                 first = current
             if tag == "label":
                 return accessible.labelled_by(mirror, current) or current
-            if tag in _OPERABLE_TAGS or mirror.role(current) in OPERABLE_ROLES:
+            role = mirror.role(current)
+            if role in _CONTAINERS:
+                said = _short_text(mirror, first)
+                return current if said in mirror.name(current) else first
+            if tag in _OPERABLE_TAGS or role in OPERABLE_ROLES:
                 return current
         elif first is not None:
             break  # a document: the frame around is not what was pressed
         current = mirror.parent(current)
     return node_id if first is None else first
+
+
+def _can_change(mirror: Mirror, node_id: int) -> bool:
+    attributes = mirror.attributes(node_id)
+    return all(attributes.get(name) in (None, False) for name in ("readonly", "disabled"))
 
 
 def _input_type(mirror: Mirror, node_id: int) -> str:
@@ -985,8 +1016,11 @@ def _input_type(mirror: Mirror, node_id: int) -> str:
     return str(mirror.attributes(node_id).get("type") or "text").lower()
 
 
-def _is_small(mirror: Mirror, node_id: int) -> bool:
-    return all(n < MAX_TEXT_NODES for n, _ in enumerate(mirror.walk(node_id)))
+def _short_text(mirror: Mirror, node_id: int) -> str:
+    """Give the first line of an element's text; empty when there is much in it."""
+    if any(n >= MAX_TEXT_NODES for n, _ in enumerate(mirror.walk(node_id))):
+        return ""
+    return mirror.text(node_id).partition("\n")[0]
 
 
 def _node_of(draft: _Draft) -> int | None:

@@ -14,7 +14,7 @@ LAYERS = (
     ("errors", "settings", "limits", "outcomes", "timeutil"),
     ("rrweb",),
     ("posthog", "recording", "draft"),
-    ("format", "sources.base", "store", "catalog", "pseudonyms"),
+    ("format", "sources.base", "store", "catalog", "pseudonyms", "tombstones", "encryption"),
     ("archive",),
     ("*",),
     ("server", "cli"),

@@ -362,6 +362,10 @@ class Store(ABC):
         check_key(key)
         return None
 
+    def shred(self, key: str) -> None:
+        """Erase the data key of an object, if this store encrypts; see `replayport.encryption`."""
+        check_key(key)
+
     # Leases
 
     @contextmanager

@@ -587,3 +587,32 @@ def test_errors_keep_recorded_values_out(catalog: Catalog) -> None:
     with pytest.raises(CatalogError) as caught:
         catalog.upsert([make_row(1, first_url="https://secret.example", raw_bytes=2**63)])
     assert "secret.example" not in str(caught.value)
+
+
+def test_state_keys_by_their_beginning(catalog):
+    for key in ("pull/a", "pull/b", "other"):
+        catalog.set_state(key, {})
+    assert list(catalog.state_keys("pull/")) == ["pull/a", "pull/b"]
+    assert list(catalog.state_keys("none")) == []
+
+
+def test_scrubbing_loses_nothing_that_is_there(catalog):
+    catalog.upsert([make_row(1), make_row(2)])
+    catalog.delete(make_row(1).project, make_row(1).id)
+    catalog.scrub()
+    assert [r.id for r in catalog.list()] == [make_row(2).id]
+    catalog.set_state("after", {"x": 1})
+    assert catalog.get_state("after") == {"x": 1}
+
+
+def test_no_byte_of_a_removed_row_stays_in_the_files(tmp_path):
+    secret = "a-person-that-must-not-stay@example.org"
+    catalog = open_catalog(tmp_path / "c.sqlite")
+    for n in range(50):
+        catalog.upsert([replace(make_row(n), distinct_id=f"{secret}-{n}")])
+    for n in range(50):
+        catalog.delete(make_row(n).project, make_row(n).id)
+    catalog.scrub()
+    for path in tmp_path.iterdir():
+        assert secret.encode() not in path.read_bytes(), path.name
+    catalog.close()

@@ -10,7 +10,7 @@ pulls remember between runs; losing it costs work done again, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -203,6 +203,17 @@ class Catalog(Protocol):
 
         Returns:
             What is stored now.
+        """
+
+    def state_keys(self, prefix: str) -> Sequence[str]:
+        """Give the names of stored JSON objects that begin so."""
+
+    def scrub(self) -> None:
+        """
+        Leave nothing of removed rows in the database's files: no free page, no log.
+
+        Waits for others that use the database; what a PostgreSQL server archives of its
+        log, and its backups, stay.
         """
 
     def close(self) -> None:

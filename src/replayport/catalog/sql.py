@@ -224,6 +224,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # process; power loss may undo the last transactions, which reindex makes again.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA secure_delete = ON")  # rows name persons and pages
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -483,6 +484,46 @@ class SqlCatalog:
             text = json.dumps(dict(change(old)), ensure_ascii=True, allow_nan=False)
             db.execute(sa.update(_state).where(_state.c.key == key).values(value=text))
         return dict(json.loads(text))
+
+    def state_keys(self, prefix: str) -> Sequence[str]:
+        """Give names of stored JSON objects, see `Catalog.state_keys`."""
+        query = sa.select(_state.c.key).where(
+            _state.c.key >= prefix, _state.c.key < prefix + "\U0010ffff"
+        )
+        with self._reading() as db:
+            return list(db.scalars(query.order_by(_state.c.key)))
+
+    def scrub(self) -> None:
+        """Leave nothing of removed rows in the files, see `Catalog.scrub`."""
+        if not self._postgres and self._engine.url.database in (None, "", ":memory:"):
+            return
+        with self._translating():
+            # Idle connections of this process hold nothing, but VACUUM wants to be alone.
+            self._engine.dispose()
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                if self._postgres:
+                    connection.rollback()
+                    connection.driver_connection.autocommit = True  # type: ignore[union-attr]
+                    for table in (_recordings, _state):
+                        cursor.execute(f"VACUUM FULL {table.name}")
+                    connection.driver_connection.autocommit = False  # type: ignore[union-attr]
+                else:
+                    cursor.execute("VACUUM")
+                    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    if cursor.fetchall()[0][0]:
+                        raise CatalogError(
+                            f"{self._name} is being read, so its log could not be cut. Removed "
+                            "rows may still be in it. Try again"
+                        )
+            except (sqlite3.Error, self._engine.dialect.dbapi.Error) as e:  # type: ignore[union-attr]
+                raise CatalogError(
+                    f"{self._name} could not be cleaned of removed rows: {e}. Somebody may be "
+                    "using it. Try again"
+                ) from e
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Give back files and connections."""

@@ -21,13 +21,17 @@ from replayport.cli import (
     audit,
     care,
     demo,
+    erase,
     export,
     freeze,
     import_,
+    keys,
     listing,
     pull,
+    retention,
     serve,
     show_settings,
+    subject_access,
 )
 from replayport.cli.common import WrongCallError, errors, shown
 from replayport.errors import ReplayError
@@ -99,6 +103,12 @@ app.command("freeze", rich_help_panel="Care")(freeze.freeze)
 app.command("verify", rich_help_panel="Care")(care.verify)
 app.command("reindex", rich_help_panel="Care")(care.reindex)
 app.command("compact", rich_help_panel="Care")(care.compact)
+app.command("erase", rich_help_panel="Privacy")(erase.erase)
+app.add_typer(retention.app, name="retention", rich_help_panel="Privacy")
+app.command("subject-access", rich_help_panel="Privacy")(subject_access.subject_access)
+app.add_typer(
+    keys.app, name="keys", rich_help_panel="Privacy", help="The key ring of an encrypted archive."
+)
 app.add_typer(audit.app, name="audit", rich_help_panel="Privacy")
 app.command("settings", rich_help_panel="Care")(show_settings.show_settings)
 

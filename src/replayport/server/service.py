@@ -4,6 +4,7 @@ Everything `replayport serve` runs, put together: capture, sealing, and the page
 ```
 service()
 ├── inbox, sealer              <archive>/inbox, or a folder of its own
+├── housekeeper                erasures in the inbox, and retention
 └── app
     ├── capture_app            what posthog-js asks, with or without a tee
     └── fallback               the pages, on the loopback interface only
@@ -24,6 +25,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from replayport.archive import Archive, cache_folder
+from replayport.capture.erase import UnsealedHere
 from replayport.capture.inbox import Inbox
 from replayport.capture.outbox import Outbox
 from replayport.capture.projects import Projects
@@ -31,8 +33,10 @@ from replayport.capture.routes import CaptureApp, capture_app
 from replayport.capture.seal import Sealer
 from replayport.capture.tee import Tee
 from replayport.server.app import make_app
+from replayport.server.housekeeping import Housekeeper
 from replayport.server.live import LiveRecordings
 from replayport.settings import Settings
+from replayport.signing import Signer, signing_key
 
 SHOP_PATH: Final = "/shop"
 OUTBOX_FILE: Final = "outbox.sqlite"
@@ -83,11 +87,12 @@ def service(
             ended_s=min(15.0, settings["seal_idle_s"]),
             max_recording_bytes=settings["max_recording_bytes"],
         )
-        tee = None
+        tee = outbox = None
         if settings["tee"]:
+            outbox = Outbox(folder / OUTBOX_FILE, max_bytes=settings["tee_queue_max_bytes"])
             tee = Tee(
                 settings["tee"],
-                outbox=Outbox(folder / OUTBOX_FILE, max_bytes=settings["tee_queue_max_bytes"]),
+                outbox=outbox,
                 assets_url=settings["tee_assets"],
                 client_ip=settings["tee_client_ip"],
                 timeout_s=settings["tee_timeout_s"],
@@ -105,10 +110,28 @@ def service(
         app = capture_app(
             inbox, projects, prefix=settings["capture_prefix"], tee=tee, fallback=fallback
         )
-        with sealer:
-            yield Service(app, inbox, sealer, tee)
+        housekeeper = Housekeeper(
+            archive,
+            UnsealedHere(inbox, outbox),
+            signer=_signer(settings, projects),
+            retention_days={p.name: p.retention_days for p in projects.all()},
+            retention_every_h=settings["retention_every_h"],
+        )
+        housekeeper.start()
+        try:
+            with sealer:
+                yield Service(app, inbox, sealer, tee)
+        finally:
+            housekeeper.stop()
     finally:
         inbox.close()
+
+
+def _signer(settings: Settings, projects: Projects) -> Signer | None:
+    """Give the installation's key, if retention is going to need it."""
+    if not settings["retention_every_h"] or not any(p.retention_days for p in projects.all()):
+        return None
+    return Signer.load(signing_key(settings["signing_key"]))
 
 
 def inbox_folder(archive: Archive, chosen: str) -> Path:

@@ -73,7 +73,7 @@ def test_a_taken_port_says_so(tmp_path, built):
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_serves_and_stops(tmp_path, built, how, code):
-    """Whoever ends it, it lets go of the inbox in good order."""
+    """Nobody else gets its inbox; whoever ends it, it lets go of that in good order."""
     url = tmp_path / "a"
     with Archive.open(url, create=True) as archive:
         archive.write(draft(session_id="s-1"))
@@ -81,6 +81,9 @@ def test_it_serves_and_stops(tmp_path, built, how, code):
         status, body = get(f"{server.url}/")
         assert status == 200
         assert b"s-1" in body
+        second = run("serve", "--port", 0, "--archive", url)
+        assert second.exit_code == 1
+        assert "several servers can share one archive" in second.stderr
         assert server.stop(how) == code
     assert "Traceback" not in "".join(server.said)
     assert not (url / "inbox" / "inbox.sqlite-wal").exists()  # closed, not only dead
@@ -214,13 +217,6 @@ def test_two_servers_on_one_archive(tmp_path, built):
         assert one.stop() == two.stop() == 130
     assert len(run_json("list", "--archive", url)) == 3
     assert run_json("verify", "--archive", url)["problems"] == []
-
-
-def test_a_second_server_on_the_same_inbox_is_refused(tmp_path, built):
-    with serving("--archive", tmp_path / "a"):
-        second = run("serve", "--port", 0, "--archive", tmp_path / "a")
-    assert second.exit_code == 1
-    assert "several servers can share one archive" in second.stderr
 
 
 def test_slow_clients_take_no_place_from_others(tmp_path, built):

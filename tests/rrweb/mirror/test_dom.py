@@ -8,7 +8,7 @@ import pytest
 from tests.support.pages import add, change, element, mirror, only, page, text
 
 from replayport.rrweb.mirror import Mirror, mirror_of
-from replayport.rrweb.mirror.dom import FINDING_MEANINGS, LINEAR_CHILDREN
+from replayport.rrweb.mirror.tree import FINDING_MEANINGS, LINEAR_CHILDREN
 
 
 def body_of(m):

@@ -24,7 +24,7 @@ import inputs
 import orjson
 from common import MB, RESULTS, console, median, pin_to_one_cpu, save, spread, table
 
-from replayport.analysis.actions import read_actions
+from replayport.analysis.reading import read_actions
 from replayport.rrweb.events import Event, EventType
 from replayport.rrweb.mirror import Mirror
 

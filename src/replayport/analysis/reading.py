@@ -661,7 +661,7 @@ class ActionReader:
             draft.note = "y" if y != before[1] else "x"
             node = mirror.node(node_id)
             if node is not None and node.get("type") != NodeType.DOCUMENT:
-                draft.target = target_of(window.mirror, node_id)
+                draft.target = target_of(mirror, node_id, by_text=False)
         draft.end_ms = at
         draft.page_x, draft.page_y = x, y
 

@@ -47,11 +47,18 @@ MAX_TEXT_NODES: Final = 60
 MAX_SELECTED_NODES: Final = 2000
 
 
-def target_of(mirror: Mirror, node_id: int) -> Target:
-    """Describe an element as it is now."""
+def target_of(mirror: Mirror, node_id: int, *, by_text: bool = True) -> Target:
+    """
+    Describe an element as it is now.
+
+    Args:
+        mirror: Whose element it is.
+        node_id: Its id.
+        by_text: Name it by its text when it has no name.
+    """
     tag = mirror.tag(node_id)
     name = mirror.name(node_id)
-    if not name and tag not in _FIELD_TAGS:
+    if not name and by_text and tag not in _FIELD_TAGS:
         name = short_text(mirror, node_id)
     return Target(
         node_id=node_id,

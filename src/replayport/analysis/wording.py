@@ -9,9 +9,12 @@ from replayport.analysis.actions import ActionKind, Draft, Target
 MAX_QUOTED_CHARS: Final = 100
 
 _ROLE_WORDS: Final = {
+    "blockquote": "text",
     "cell": "table cell",
+    "code": "text",
     "columnheader": "column header",
     "combobox": "list",
+    "emphasis": "text",
     "gridcell": "table cell",
     "img": "image",
     "listbox": "list",
@@ -19,11 +22,13 @@ _ROLE_WORDS: Final = {
     "menuitem": "menu entry",
     "menuitemcheckbox": "menu entry",
     "menuitemradio": "menu entry",
+    "paragraph": "text",
     "progressbar": "progress bar",
     "radio": "radio button",
     "rowheader": "row header",
     "searchbox": "search field",
     "spinbutton": "number field",
+    "strong": "text",
     "tabpanel": "tab panel",
     "textbox": "field",
     "treeitem": "tree entry",

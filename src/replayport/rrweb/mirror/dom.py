@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from replayport.rrweb.events import EventType, IncrementalSource
@@ -28,6 +29,29 @@ from replayport.rrweb.nodes import OPEN_MODE, SCROLL_LEFT, SCROLL_TOP, Node, Nod
 
 MAX_PATH_STEPS: Final = 200
 """Steps of a path; a deeper element's path starts with an ellipsis."""
+
+FINDING_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "before_full_snapshot": "A change came before the window's first full snapshot.",
+        "snapshot_without_tree": "A full snapshot holds no document.",
+        "damaged_node": "Something in a tree is no node: not an object, or without an id.",
+        "duplicate_node": "A node came again under an id that is in use; the last place counts.",
+        "add_without_parent": "A node was added to a parent that is not there.",
+        "add_without_sibling": "A node was added before a sibling that never came.",
+        "add_without_document": "A node was added to a frame's document that is not there.",
+        "add_into_itself": "A node was added below itself.",
+        "remove_of_unknown": "A node was removed that is not there.",
+        "remove_from_other_parent": "A node was removed from a parent that it is not in.",
+        "text_of_unknown": "A text changed that is not there.",
+        "attributes_of_unknown": "Attributes changed of an element that is not there.",
+        "input_of_unknown": "A field changed that is not there.",
+        "scroll_of_unknown": "Something scrolled that is not there.",
+        "rule_of_unknown": "A style sheet changed that is not there.",
+        "media_of_unknown": "A video or sound changed that is not there.",
+        "damaged_event": "An event's data is not of its kind's form.",
+    }
+)
+"""What `Mirror.findings` counts, and what each means."""
 
 _ELEMENT, _DOCUMENT = int(NodeType.ELEMENT), int(NodeType.DOCUMENT)
 _TEXT = int(NodeType.TEXT)

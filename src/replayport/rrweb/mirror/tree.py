@@ -38,29 +38,6 @@ NO_ID: Final = -1
 LINEAR_CHILDREN: Final = 64
 """Children up to which one is found by looking at each."""
 
-FINDING_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "before_full_snapshot": "A change came before the window's first full snapshot.",
-        "snapshot_without_tree": "A full snapshot holds no document.",
-        "damaged_node": "Something in a tree is no node: not an object, or without an id.",
-        "duplicate_node": "A node came again under an id that is in use; the last place counts.",
-        "add_without_parent": "A node was added to a parent that is not there.",
-        "add_without_sibling": "A node was added before a sibling that never came.",
-        "add_without_document": "A node was added to a frame's document that is not there.",
-        "add_into_itself": "A node was added below itself.",
-        "remove_of_unknown": "A node was removed that is not there.",
-        "remove_from_other_parent": "A node was removed from a parent that it is not in.",
-        "text_of_unknown": "A text changed that is not there.",
-        "attributes_of_unknown": "Attributes changed of an element that is not there.",
-        "input_of_unknown": "A field changed that is not there.",
-        "scroll_of_unknown": "Something scrolled that is not there.",
-        "rule_of_unknown": "A style sheet changed that is not there.",
-        "media_of_unknown": "A video or sound changed that is not there.",
-        "damaged_event": "An event's data is not of its kind's form.",
-    }
-)
-"""What `Mirror.findings` counts, and what each means."""
-
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 BROKEN: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 """What damaged JSON makes of code that expects rrweb's form."""
@@ -75,7 +52,7 @@ class Tree:
 
     Attributes:
         root: Id of the document; None before the first full snapshot.
-        findings: Codes of `FINDING_MEANINGS`, counted.
+        findings: Codes of `replayport.rrweb.mirror.dom.FINDING_MEANINGS`, counted.
         version: Grows with every change of the tree, its attributes or texts.
     """
 

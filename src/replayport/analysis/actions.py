@@ -105,7 +105,9 @@ class Action:
     offset_ms: int
     """``timestamp_ms`` from the recording's first event."""
     window_id: str
+    """The browser tab."""
     kind: ActionKind
+    """See `KIND_MEANINGS`."""
     node_id: int | None
     """None when it has no element, or the element is not in the recording."""
     role: str | None
@@ -119,11 +121,13 @@ class Action:
     x: float | None
     """In the viewport (of its frame), CSS px; None when it has no place."""
     y: float | None
+    """As ``x``."""
     page_x: float | None
     """On the page: ``x`` and how far the page was scrolled."""
     page_y: float | None
+    """As ``page_x``."""
     value: str | None
-    """What was typed, chose or selected; None when masked, or when there is none."""
+    """What was typed, chosen, selected or logged; None when masked, or when there is none."""
     masked: bool
     """Whether there was a value that the recorder had masked."""
     url: str

@@ -29,9 +29,9 @@ import typer.main
 
 import replayport
 from replayport import errors
-from replayport.audit import ACTIONS, AUDIT_PROBLEMS
 from replayport.analysis import actions
 from replayport.analysis.tables import ACTIONS_SCHEMA
+from replayport.audit import ACTIONS, AUDIT_PROBLEMS
 from replayport.cli import app
 from replayport.export import EXPORTS
 from replayport.format.schema import ANALYTICS_SCHEMA, EVENTS_SCHEMA

@@ -36,7 +36,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from common import BENCH, RESULTS, console, node, save, table, version_of
 
-from replayport.analysis.actions import Action, ActionKind, read_actions
+from replayport.analysis.actions import Action, ActionKind
+from replayport.analysis.reading import read_actions
 from replayport.demo.record import find_chromium
 from replayport.posthog.lines import EventDecoder
 

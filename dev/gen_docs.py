@@ -13,6 +13,7 @@ documentation is what the code holds.
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import importlib
 import inspect
@@ -28,12 +29,15 @@ import typer.main
 
 import replayport
 from replayport import errors
+from replayport.analysis import actions
+from replayport.analysis.tables import ACTIONS_SCHEMA
 from replayport.audit import ACTIONS, AUDIT_PROBLEMS
 from replayport.cli import app
 from replayport.export import EXPORTS
 from replayport.format.schema import ANALYTICS_SCHEMA, EVENTS_SCHEMA
 from replayport.format.verify import PROBLEM_MEANINGS
 from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS
+from replayport.rrweb.mirror import dom
 from replayport.settings import SETTINGS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -299,6 +303,48 @@ def schema_page() -> str:
     return _page("Columns", "From `replayport.format.schema`.", body)
 
 
+def field_meanings(c: type) -> dict[str, str]:
+    """Give each field's docstring, from the source; fields without one share the next one's."""
+    meanings: dict[str, str] = {}
+    waiting: list[str] = []
+    for node in ast.parse(inspect.cleandoc(inspect.getsource(c))).body[0].body:  # type: ignore[attr-defined]
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            waiting.append(node.target.id)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and waiting:
+            meanings[waiting.pop()] = str(node.value.value)
+    return meanings
+
+
+def actions_page() -> str:
+    """Make the page of actions: columns, kinds, findings."""
+    meanings = field_meanings(actions.Action)
+    columns = (
+        (
+            f"`{f.name}`",
+            type_name(f.type),
+            "yes" if f.nullable else "no",
+            meanings.get(f.name, "").replace("``", "`"),
+        )
+        for f in ACTIONS_SCHEMA
+    )
+    kinds = ((f"`{kind.value}`", meaning) for kind, meaning in actions.KIND_MEANINGS.items())
+    findings = (
+        (f"`{code}`", meaning)
+        for code, meaning in sorted({**actions.FINDING_MEANINGS, **dom.FINDING_MEANINGS}.items())
+    )
+    body = (
+        "What `recording.actions()` gives, one row an action, ordered by time. How actions are\n"
+        "read from events, and what they do not claim, is in the\n"
+        "[explanation](../explanation/actions.md).\n\n"
+        + table(("column", "type", "null", "what"), columns)
+        + "\n## Kinds\n\n"
+        + table(("kind", "what"), kinds)
+        + "\n## Findings\n\nCounted in `recording.action_log().findings`: what was odd on the way.\n\n"
+        + table(("finding", "meaning"), findings)
+    )
+    return _page("Actions", "From `replayport.analysis` and `replayport.rrweb.mirror`.", body)
+
+
 def _members(c: type) -> Iterator[tuple[str, ...]]:
     for name, member in vars(c).items():
         if name.startswith("_"):
@@ -369,6 +415,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "errors.md": errors_page,
     "exports.md": exports_page,
     "schema.md": schema_page,
+    "actions.md": actions_page,
     "api.md": api_page,
 }
 """File name in ``docs/reference`` to what makes it."""

@@ -14,7 +14,16 @@ LAYERS = (
     ("errors", "settings", "limits", "outcomes", "timeutil"),
     ("rrweb",),
     ("posthog", "recording", "draft"),
-    ("format", "sources.base", "store", "catalog", "pseudonyms", "tombstones", "encryption"),
+    (
+        "format",
+        "analysis",
+        "sources.base",
+        "store",
+        "catalog",
+        "pseudonyms",
+        "tombstones",
+        "encryption",
+    ),
     ("archive",),
     ("*",),
     ("server", "cli"),
@@ -22,7 +31,7 @@ LAYERS = (
 """Bottom first; a name stands for the module and all below it, ``*`` for every other one.
 A module imports from its own layer and from those before it."""
 
-PURE = ("rrweb", "posthog")
+PURE = ("rrweb", "posthog", "analysis")
 """Bytes in, values out: these touch no file, no socket and no clock."""
 
 IO_MODULES = frozenset(

@@ -22,9 +22,11 @@ WITHOUT_OWN_TEST = {
 
 WITHOUT_MODULE = {
     "bench/test_bench.py": "the benchmark scripts",
+    "browser/test_actions.py": "actions in real web apps",
     "browser/test_frozen.py": "frozen recordings in a browser",
     "browser/test_hostile_recording.py": "the web player: attacks on it",
     "browser/test_html_export.py": "the web player: playing",
+    "browser/test_mirror_equals_rrweb.py": "the mirror beside rrweb's replayer",
     "browser/test_posthog_js.py": "real SDKs against the capture server",
     "browser/test_recorder.py": "the web recorder",
     "browser/test_tee.py": "real posthog-js through `serve --tee`, PostHog killed midway",

@@ -60,8 +60,8 @@ def recordings_of_the_demo() -> Iterator[tuple[str, Events]]:
                     yield f"{path.name}/{window}", events
 
 
-def recordings_of_the_corpus(corpus: Path) -> list[tuple[str, Callable[[], list[Events]]]]:
-    """Give each file of the corpus by name, with a function that reads its windows."""
+def recordings_of_the_corpus(corpus: Path) -> list[tuple[str, int, Callable[[], list[Events]]]]:
+    """Give each file of the corpus: its name, its bytes, a function that reads its windows."""
     paths = [
         p
         for p in sorted(corpus.rglob("*"))
@@ -71,7 +71,11 @@ def recordings_of_the_corpus(corpus: Path) -> list[tuple[str, Callable[[], list[
         and "posthog-wire" not in p.parts
     ]
     paths += sorted(p for p in corpus.glob("posthog-wire/*") if p.is_dir())
-    return [(str(p.relative_to(corpus)), partial(_windows_in, p)) for p in paths]
+    return [(str(p.relative_to(corpus)), _bytes_of(p), partial(_windows_in, p)) for p in paths]
+
+
+def _bytes_of(path: Path) -> int:
+    return sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")))
 
 
 def _windows_in(path: Path) -> list[Events]:

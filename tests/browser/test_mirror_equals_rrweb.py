@@ -28,8 +28,16 @@ RRWEB = Path(__file__).parents[2] / "web" / "node_modules" / "rrweb" / "dist" / 
 INSTANTS = 20
 SEED = 4
 SWEEP = bool(os.environ.get("REPLAYPORT_MIRROR_SWEEP"))
-"""Set: every recording of the corpus; else a seeded sample of it."""
-SAMPLE = 6
+"""Set: every recording of the corpus; else a seeded sample of the small ones."""
+SAMPLE = 5
+SAMPLE_BYTES = 120_000
+"""Size of a file, as it is stored, up to which it may be in the sample."""
+
+KNOWN = {
+    "highlight/dom-with-scripts.json": "a node comes again with another attribute: the replayer "
+    "keeps the old one or not, depending on how it jumped; the mirror takes the last",
+}
+"""Recordings in which rrweb and the mirror differ, and why."""
 
 REPLAYER_CLASSES = {":hover", "rrweb-paused"}
 """Set by the replayer on what the pointer is over, and on a page that stands still."""
@@ -50,14 +58,23 @@ class Chromium:
 
     def __init__(self, page):
         self.page = page
+        self.css = {}
+        self.styles = {}
 
     def normal_css(self, texts):
-        return self.page.evaluate("t => compare.normalCss(t)", texts)
+        """Give style sheets as the browser reads them."""
+        return self._known(self.css, "t => compare.normalCss(t)", texts)
 
     def normal_styles(self, texts):
-        texts = sorted(set(texts))
-        found = self.page.evaluate("t => compare.normalStyles(t)", texts)
-        return dict(zip(texts, found, strict=True))
+        """Give style attributes as the browser reads them, by what they were."""
+        self._known(self.styles, "t => compare.normalStyles(t)", texts)
+        return self.styles
+
+    def _known(self, known, ask, texts):
+        new = sorted(set(texts) - known.keys())
+        if new:
+            known.update(zip(new, self.page.evaluate(ask, new), strict=True))
+        return [known[t] for t in texts]
 
 
 @pytest.fixture(scope="module")
@@ -291,7 +308,12 @@ def test_the_shop(chromium):
 def test_real_recordings(chromium, corpus):
     recordings = recordings_of_the_corpus(corpus)
     if not SWEEP:
-        recordings = random.Random(SEED).sample(recordings, min(SAMPLE, len(recordings)))
-    read = [(f"{name}/{n}", events) for name, of in recordings for n, events in enumerate(of())]
+        small = [(n, of) for n, size, of in recordings if size <= SAMPLE_BYTES and n not in KNOWN]
+        chosen = random.Random(SEED).sample(small, min(SAMPLE, len(small)))
+    else:
+        chosen = [(name, of) for name, _, of in recordings]
+    read = [(name, f"{name}/{n}", e) for name, of in chosen for n, e in enumerate(of())]
     assert read
-    assert not run(chromium, read)
+    wrong = {name: compare(chromium, events)[0] for _, name, events in read}
+    unexplained = {n: w for n, w in wrong.items() if w and n.rpartition("/")[0] not in KNOWN}
+    assert not unexplained

@@ -8,6 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from replayport.analysis.actions import Action
+from replayport.recording import storable
 
 ACTIONS_SCHEMA: Final = pa.schema(
     [
@@ -45,10 +46,6 @@ def actions_table(actions: Iterable[Action]) -> pa.Table:
     for column in ACTIONS_SCHEMA:
         values = [getattr(row, column.name) for row in rows]
         if pa.types.is_string(column.type):
-            values = [None if v is None else _storable(v) for v in values]
+            values = [None if v is None else storable(str(v)) for v in values]
         columns.append(pa.array(values, column.type))
     return pa.Table.from_arrays(columns, schema=ACTIONS_SCHEMA)
-
-
-def _storable(text: str) -> str:
-    return str(text).encode("utf-8", "replace").decode("utf-8") if not text.isascii() else str(text)

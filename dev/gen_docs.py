@@ -24,16 +24,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pyarrow as pa
 import typer.main
 
 import replayport
 from replayport import errors
 from replayport.analysis import actions
+from replayport.analysis.features import FEATURES, NEEDS, Feature
+from replayport.analysis.findings import ANALYSIS_FINDINGS
+from replayport.analysis.frustration import WEIGHTS
+from replayport.analysis.profiles import KIND_WORDS, PROFILES
+from replayport.analysis.profiles import KINDS as SIGNAL_KINDS
 from replayport.analysis.tables import ACTIONS_SCHEMA
 from replayport.audit import ACTIONS, AUDIT_PROBLEMS
 from replayport.cli import app
 from replayport.export import EXPORTS
+from replayport.feature_files import SCHEMA as FEATURE_SCHEMA
 from replayport.format.schema import ANALYTICS_SCHEMA, EVENTS_SCHEMA
 from replayport.format.verify import PROBLEM_MEANINGS
 from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS
@@ -406,6 +413,71 @@ def api_page() -> str:
     return _page("Python API", "From `replayport.__all__`.", "\n\n".join(body))
 
 
+def features_page() -> str:
+    """Make the page of features from `FEATURES`."""
+
+    def rows(features: list[Feature]) -> Iterator[tuple[str, ...]]:
+        adds = {"sum": "sum", "max": "largest", "min": "smallest", "union": "all", "none": ""}
+        for f in features:
+            yield (
+                f"`{f.name}`",
+                f"`{f.posthog}`" if f.posthog else "",
+                f.type,
+                f.meaning,
+                NEEDS[f.needs] if f.needs else "",
+                adds[f.combine],
+            )
+
+    own = [f for f in FEATURES if not f.posthog]
+    theirs = [f for f in FEATURES if f.posthog]
+    head = ("column", "PostHog's name", "type", "what", "null", "over blocks")
+    files = ((f"`{field.name}`", str(field.type)) for field in FEATURE_SCHEMA)
+    findings = ((f"`{code}`", meaning) for code, meaning in ANALYSIS_FINDINGS.items())
+    body = (
+        "`replayport features` gives one row a recording. PostHog computes its metrics within one\n"
+        "source block and adds blocks up; the row of scope `recording` has them for the whole, the row\n"
+        "of scope `blocks` (`--blocks`) adds them up where it is known where blocks ended.\n\n"
+        "## PostHog's\n\n"
+        + table(head, rows(theirs))
+        + "\n## Ours\n\n"
+        + table(head, rows(own))
+        + "\n## Columns of the file\n\n"
+        + table(("column", "type"), files)
+        + "\n## Findings\n\nWhat keeps an analysis from knowing something.\n\n"
+        + table(("finding", "meaning"), findings)
+    )
+    return _page("Features", "From `replayport.analysis.features`.", body)
+
+
+def signals_page() -> str:
+    """Make the page of profiles from `PROFILES`."""
+    kinds = ((f"`{kind}`", KIND_WORDS[kind], f"{WEIGHTS[kind]:g}") for kind in SIGNAL_KINDS)
+    body = [
+        "Kinds of signal, and what each adds to the transparent score (`replayport score`):\n\n"
+        + table(("kind", "the user", "weight"), kinds).strip()
+    ]
+    for p in PROFILES.values():
+        rows = []
+        for kind, rule in p.rules.items():
+            for field, value in msgspec.to_builtins(rule).items():
+                shown = ", ".join(value) if isinstance(value, list | tuple) else value
+                rows.append((f"`{kind}.{field}`", "null" if shown is None else str(shown)))
+        body.append(
+            f"## `{p.name}`\n\n{p.source}\n\n" + table(("threshold", "value"), iter(rows)).strip()
+        )
+    body.append(
+        "## What thresholds mean\n\n"
+        + table(
+            ("kind", "is"),
+            (
+                (f"`{kind}`", inspect.cleandoc(rule.__doc__ or ""))
+                for kind, rule in SIGNAL_KINDS.items()
+            ),
+        ).strip()
+    )
+    return _page("Signals and profiles", "From `replayport.analysis.profiles`.", "\n\n".join(body))
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "commands.md": commands_page,
     "settings.md": settings_page,
@@ -416,6 +488,8 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "exports.md": exports_page,
     "schema.md": schema_page,
     "actions.md": actions_page,
+    "features.md": features_page,
+    "signals.md": signals_page,
     "api.md": api_page,
 }
 """File name in ``docs/reference`` to what makes it."""

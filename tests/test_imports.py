@@ -48,7 +48,9 @@ ONLY_IN = {
     "httpx": ("sources", "capture"),  # pulling, and passing on what was captured
     "typer": ("cli",),
     "rich": ("cli",),
-    "playwright": ("demo",),
+    "playwright": ("demo", "render"),
+    "sklearn": ("analysis.training",),
+    "PIL": ("render",),
     "uvicorn": ("cli", "testing", "demo", "server.connections"),
     "starlette": ("server", "capture", "testing", "demo"),
 }

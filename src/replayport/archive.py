@@ -84,6 +84,9 @@ NEXT_MANIFEST_FILE: Final = "manifest.next.json"
 NEXT_SUFFIX: Final = ".next"
 """Ends the names of a rewrite's files until ``manifest.next.json`` says they are all there."""
 
+MAX_BLOCK_ENDS: Final = 10_000
+"""Ends of source blocks kept in a manifest; a day of recording has fewer."""
+
 LEASE_TTL_S: Final = 120.0
 """A writer that dies blocks its one recording for this long; others wait as long for it."""
 
@@ -890,12 +893,19 @@ def encode_draft(
         ],
         rejected={reason.value: n for reason, n in sorted(draft.rejected.items())},
         source=draft.source,
-        provenance=draft.provenance,
+        provenance=_provenance(draft),
         created_ms=created_ms,
         software=f"replayport {__version__}",
         files={},
     )
     return msgspec.structs.replace(manifest, files=_infos(files)), files
+
+
+def _provenance(draft: RecordingDraft) -> dict[str, Any]:
+    """Say where the source's blocks ended, when it had some and all events came in one."""
+    ends = list(draft.columns.block_ends)
+    whole = bool(ends) and ends[-1] == len(draft.columns) and len(ends) <= MAX_BLOCK_ENDS
+    return {**draft.provenance, **({"source_block_ends": ends} if whole else {})}
 
 
 def row_of(manifest: Manifest) -> RecordingRow:

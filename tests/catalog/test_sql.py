@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.support.postgres import new_database, running_postgres
 
 from replayport.catalog import CATALOGS, ORDER_FIELDS, Catalog, RecordingRow, open_catalog, sql
+from replayport.catalog.base import ScoreRow
 from replayport.errors import (
     AmbiguousRecordingError,
     CatalogError,
@@ -188,6 +189,53 @@ def test_delete_and_clear(catalog: Catalog) -> None:
 
 
 # Finding
+
+
+# Scores
+
+
+def make_score(number: int = 0, **changes: object) -> ScoreRow:
+    row = ScoreRow(
+        project="p1",
+        id=f"rec-{number:06d}",
+        model="rules-1",
+        score=number / 10,
+        reasons="[]",
+        recording_created_ms=1,
+        scored_ms=2,
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def test_scores_come_back_highest_first_and_unknown_last(catalog: Catalog) -> None:
+    rows = [make_score(1), make_score(2, score=None), make_score(3), make_score(3, model="m")]
+    catalog.put_scores(rows)
+    assert list(catalog.scores(model="rules-1")) == [rows[2], rows[0], rows[1]]
+    assert list(catalog.scores(project="p2")) == []
+    catalog.put_scores(iter([make_score(1, score=0.9, reasons="\x00 ünknown \ud800")]))
+    assert next(catalog.scores()).reasons == "\x00 ünknown \ud800"
+    assert len(list(catalog.scores())) == 4
+
+
+def test_a_recordings_scores_go_with_it(catalog: Catalog) -> None:
+    catalog.upsert([make_row(1), make_row(2)])
+    catalog.put_scores([make_score(1), make_score(1, model="m"), make_score(2)])
+    assert catalog.delete("p1", "rec-000001")
+    assert [r.id for r in catalog.scores()] == ["rec-000002"]
+    catalog.clear()
+    assert list(catalog.scores()) == []
+
+
+def test_a_catalog_from_before_there_were_scores_gets_a_table(url: str) -> None:
+    old = open_catalog(url)
+    old.upsert([make_row(1)])
+    sql._scores.drop(old._engine)  # type: ignore[attr-defined]
+    old.close()
+    new = open_catalog(url)
+    new.put_scores([make_score(1)])
+    assert next(new.scores()).score == 0.1
+    assert new.get("rec-000001") == make_row(1)
+    new.close()
 
 
 def test_a_missing_id_names_near_ones(catalog: Catalog) -> None:

@@ -91,6 +91,25 @@ class RecordingRow:
         return (getattr(self, order_field(order)), self.project, self.id)
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """What a model said of a recording, and of which state of it."""
+
+    project: str
+    id: str
+    """With ``project`` the recording."""
+    model: str
+    """``rules-1``, or a trained model's name."""
+    score: float | None
+    """0..1; None when there was nothing to judge."""
+    reasons: str
+    """JSON array of what it was made of."""
+    recording_created_ms: int
+    """``created_ms`` of the recording when it was scored: another one makes this stale."""
+    scored_ms: int
+    """When, epoch milliseconds."""
+
+
 def order_field(order: str) -> str:
     """
     Give the field an order names, without the sign.
@@ -178,10 +197,22 @@ class Catalog(Protocol):
         """Count what `list` would yield."""
 
     def delete(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
-        """Remove a row; False when there was none."""
+        """Remove a row and its scores; False when there was none."""
+
+    def put_scores(self, rows: Iterable[ScoreRow]) -> None:
+        """Add scores, replacing those of the same recording and model."""
+
+    def scores(self, *, model: str | None = None, project: str | None = None) -> Iterator[ScoreRow]:
+        """
+        Yield scores, highest first, those without a number last.
+
+        Args:
+            model: Only of this model.
+            project: Only of this project.
+        """
 
     def clear(self) -> None:
-        """Remove all rows; state stays."""
+        """Remove all rows and scores; state stays."""
 
     def get_state(self, key: str) -> JsonObject | None:
         """Give a JSON object stored under a name; None when there is none."""

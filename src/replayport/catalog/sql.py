@@ -5,6 +5,7 @@ The catalog in SQLite or PostgreSQL; the only place with SQL.
 replayport_schema       version                         one row
 replayport_recordings   one column a field of RecordingRow, primary key (project, id)
 replayport_state        key, value (JSON text)
+replayport_scores       one column a field of ScoreRow, primary key (project, id, model)
 ```
 
 Text is compared by the bytes of its UTF-8 on both databases, so both order alike.
@@ -40,7 +41,7 @@ from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from replayport.catalog.base import JsonObject, PageKey, RecordingRow, order_field
+from replayport.catalog.base import JsonObject, PageKey, RecordingRow, ScoreRow, order_field
 from replayport.errors import (
     AmbiguousRecordingError,
     CatalogError,
@@ -142,6 +143,22 @@ _state = sa.Table(
     sa.Column("value", sa.Text),
 )
 
+# Added without a new version: `create_all` makes it in a catalog that has none yet, and
+# packages that do not know it leave it alone.
+_scores = sa.Table(
+    "replayport_scores",
+    _metadata,
+    sa.Column("project", _AnyText, primary_key=True),
+    sa.Column("id", _AnyText, primary_key=True),
+    sa.Column("model", _AnyText, primary_key=True),
+    sa.Column("score", sa.Float),
+    sa.Column("reasons", _AnyText, nullable=False),
+    sa.Column("recording_created_ms", sa.BigInteger, nullable=False),
+    sa.Column("scored_ms", sa.BigInteger, nullable=False),
+    sa.Index("replayport_scores_by_score", "model", "score"),
+)
+
+_SCORE_FIELDS: Final = tuple(field.name for field in fields(ScoreRow))
 _FIELDS: Final = tuple(field.name for field in fields(RecordingRow))
 _COLUMNS: Final = tuple(_recordings.c[name] for name in _FIELDS)
 _HAS: Final = sa.select(sa.literal(1)).where(
@@ -452,15 +469,47 @@ class SqlCatalog:
 
     def delete(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
         """Remove a row; False when there was none."""
-        c = _recordings.c
+        c, s = _recordings.c, _scores.c
         with self._writing() as db:
             done = db.execute(sa.delete(_recordings).where(c.project == project, c.id == id))
+            db.execute(sa.delete(_scores).where(s.project == project, s.id == id))
             return bool(done.rowcount)
 
+    def put_scores(self, rows: Iterable[ScoreRow]) -> None:
+        """Add or replace scores, see `Catalog.put_scores`."""
+        insert = (postgresql if self._postgres else sqlite).insert(_scores)
+        keys = ("project", "id", "model")
+        changed = {name: insert.excluded[name] for name in _SCORE_FIELDS if name not in keys}
+        statement = insert.on_conflict_do_update(index_elements=list(keys), set_=changed)
+        remaining = iter(rows)
+        while batch := list(islice(remaining, _BATCH_ROWS)):
+            ordered = sorted(batch, key=lambda row: (row.project, row.id, row.model))
+            with self._writing() as db:
+                db.execute(
+                    statement,
+                    [{name: getattr(row, name) for name in _SCORE_FIELDS} for row in ordered],
+                )
+
+    def scores(self, *, model: str | None = None, project: str | None = None) -> Iterator[ScoreRow]:
+        """Yield scores, highest first, see `Catalog.scores`."""
+        c = _scores.c
+        columns = tuple(c[name] for name in _SCORE_FIELDS)
+        query = sa.select(*columns)
+        if model is not None:
+            query = query.where(c.model == model)
+        if project is not None:
+            query = query.where(c.project == project)
+        query = query.order_by(c.score.desc().nulls_last(), c.project, c.id, c.model)
+        with self._reading() as db:
+            # Small rows; held at once, so that no lock is held while they are looked at.
+            rows = [ScoreRow(*found) for found in db.execute(query)]
+        yield from rows
+
     def clear(self) -> None:
-        """Remove all rows; state stays."""
+        """Remove all rows and scores; state stays."""
         with self._writing() as db:
             db.execute(sa.delete(_recordings))
+            db.execute(sa.delete(_scores))
 
     def get_state(self, key: str) -> JsonObject | None:
         """Give a stored JSON object; None when there is none."""

@@ -23,14 +23,18 @@ from replayport.cli import (
     demo,
     erase,
     export,
+    features,
     freeze,
+    heatmap,
     import_,
     keys,
     listing,
     pull,
     retention,
+    score,
     serve,
     show_settings,
+    signals,
     subject_access,
 )
 from replayport.cli.common import WrongCallError, errors, shown
@@ -98,6 +102,11 @@ app.add_typer(pull.app, name="pull", rich_help_panel="Gather")
 app.command("import", rich_help_panel="Gather")(import_.import_files)
 app.command("list", rich_help_panel="Look")(listing.list_recordings)
 app.command("show", rich_help_panel="Look")(listing.show)
+app.command("signals", rich_help_panel="Understand")(signals.signals)
+app.command("features", rich_help_panel="Understand")(features.features)
+app.command("heatmap", rich_help_panel="Understand")(heatmap.heatmap)
+app.command("score", rich_help_panel="Understand")(score.score)
+app.command("train", rich_help_panel="Understand")(score.train_model)
 app.command("export", rich_help_panel="Take out")(export.export_recording)
 app.command("freeze", rich_help_panel="Care")(freeze.freeze)
 app.command("verify", rich_help_panel="Care")(care.verify)

@@ -54,16 +54,17 @@ def demo(
     Pulls recordings from a PostHog-like server, as from the real one, and serves a small
     shop in which posthog-js records you: watch yourself live, and after.
     """
-    from replayport.capture.projects import Projects
+    from replayport.capture.projects import Project, Projects
     from replayport.demo import shop_app
     from replayport.server.service import SHOP_PATH, service
 
     settings = settings_with(seal_idle_s=SEAL_IDLE_S)
+    projects = Projects({SHOP_PROJECT: Project(name=SHOP_PROJECT, tokens=(SHOP_PROJECT,))})
     with Archive.open(folder, create=True) as archive:
         _pull_demo(archive, folder)
         with (
             listen("127.0.0.1", 0 if once else port, or_any_port=True) as listener,
-            service(archive, settings, Projects(), pages_for=LOOPBACK, shop=shop_app()) as running,
+            service(archive, settings, projects, pages_for=LOOPBACK, shop=shop_app()) as running,
         ):
             url = url_of(listener)
             if once:

@@ -28,6 +28,7 @@ import typer.main
 
 import replayport
 from replayport import errors
+from replayport.audit import ACTIONS, AUDIT_PROBLEMS
 from replayport.cli import app
 from replayport.export import EXPORTS
 from replayport.format.schema import ANALYTICS_SCHEMA, EVENTS_SCHEMA
@@ -49,6 +50,8 @@ def commands() -> Iterator[tuple[str, Any]]:
     def walk(group: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         for name, command in group.commands.items():
             if getattr(command, "commands", None):
+                if command.invoke_without_command:
+                    yield " ".join((*words, name)), command
                 yield from walk(command, (*words, name))
             else:
                 yield " ".join((*words, name)), command
@@ -194,6 +197,19 @@ def verify_page() -> str:
         "out parsing every JSON text.\n\n" + table(("code", "meaning"), rows)
     )
     return _page("Problems `verify` finds", "From `replayport.format.verify`.", body)
+
+
+def audit_page() -> str:
+    """Make the page of audited actions and of what `audit verify` finds."""
+    actions = ((f"`{action}`", meaning) for action, meaning in ACTIONS.items())
+    problems = ((f"`{code}`", meaning) for code, meaning in AUDIT_PROBLEMS.items())
+    body = (
+        "How the log is kept: [specification](../../spec/audit.md).\n\n## Actions\n\n"
+        + table(("action", "meaning"), actions)
+        + "\n## Problems `audit verify` finds\n\n"
+        + table(("code", "meaning"), problems)
+    )
+    return _page("Audit log", "From `replayport.audit`.", body)
 
 
 def error_classes() -> list[type[Exception]]:
@@ -349,6 +365,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": settings_page,
     "outcomes.md": outcomes_page,
     "verify.md": verify_page,
+    "audit.md": audit_page,
     "errors.md": errors_page,
     "exports.md": exports_page,
     "schema.md": schema_page,

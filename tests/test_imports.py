@@ -14,7 +14,7 @@ LAYERS = (
     ("errors", "settings", "limits", "outcomes", "timeutil"),
     ("rrweb",),
     ("posthog", "recording", "draft"),
-    ("format", "sources.base", "store", "catalog"),
+    ("format", "sources.base", "store", "catalog", "pseudonyms"),
     ("archive",),
     ("*",),
     ("server", "cli"),

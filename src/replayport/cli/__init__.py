@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from replayport import __version__
 from replayport.cli import (
+    audit,
     care,
     demo,
     export,
@@ -93,6 +94,7 @@ app.command("freeze", rich_help_panel="Care")(freeze.freeze)
 app.command("verify", rich_help_panel="Care")(care.verify)
 app.command("reindex", rich_help_panel="Care")(care.reindex)
 app.command("compact", rich_help_panel="Care")(care.compact)
+app.add_typer(audit.app, name="audit", rich_help_panel="Privacy")
 app.command("settings", rich_help_panel="Care")(show_settings.show_settings)
 
 

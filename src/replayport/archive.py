@@ -36,7 +36,8 @@ import pyarrow as pa
 
 from replayport import __version__
 from replayport.catalog import open_catalog
-from replayport.catalog.base import Catalog, RecordingRow
+from replayport.catalog.base import NOT_SCORED, Catalog, RecordingRow
+from replayport.catalog.words import SearchText
 from replayport.draft import RecordingDraft
 from replayport.errors import (
     ArchiveError,
@@ -55,6 +56,7 @@ from replayport.format.schema import (
     MANIFEST_FILE,
     WRITE_LEVEL,
 )
+from replayport.format.searchable import searchable_columns, searchable_of
 from replayport.format.writer import encode_analytics, encode_events, reencode_events
 from replayport.outcomes import FINDING_MEANINGS
 from replayport.recording import (
@@ -62,11 +64,13 @@ from replayport.recording import (
     Finding,
     Manifest,
     Person,
+    Signals,
     recording_prefix,
     safe_id,
     safe_project,
     storable,
 )
+from replayport.rrweb.activity import activity_of, sparkline
 from replayport.store import Store
 
 ARCHIVE_FILE: Final = "archive.json"
@@ -183,6 +187,7 @@ class Archive:
             catalog_url = f"sqlite:///{path}"
         catalog = open_catalog(catalog_url, rebuild=rebuild_catalog)
         archive = cls(store, catalog, archive_id)
+        is_new = is_new or catalog.was_outdated
         if is_new and next(store.list(RECORDINGS), None) is not None:
             archive.reindex()
         return archive
@@ -280,6 +285,9 @@ class Archive:
             return Written(recording_id, project, written=False)
         manifest, files = encode_draft(draft, level=level, created_ms=self._now_ms())
         written = self._write_files(manifest, files, replace=replace, keep_assets=True)
+        if written:
+            text = searchable_columns(draft.columns, draft.analytics)
+            self._set_text(project, recording_id, files[EVENTS_FILE], text)
         findings = Counter({f.code: f.count for f in manifest.findings})
         return Written(recording_id, project, written=written, findings=findings)
 
@@ -307,7 +315,33 @@ class Archive:
                 raise ValueError(f"an asset of {len(data)} bytes does not match its name")
             self.put_asset(data)
         own = {name: data for name, data in files.items() if name not in assets}
-        return self._write_files(manifest, own, replace=replace, keep_assets=False)
+        written = self._write_files(manifest, own, replace=replace, keep_assets=False)
+        if written:
+            self.index_text(f"{manifest.project}/{manifest.id}")
+        return written
+
+    def index_text(self, recording_id: str) -> bool:
+        """
+        Make a recording found by what its stored events say.
+
+        Returns:
+            False when it changed meanwhile or does not read; whoever changes it makes it found.
+        """
+        try:
+            recording = self.recording(recording_id)
+            text = searchable_of(recording)
+        except RecordingError:
+            return False
+        manifest = recording.manifest
+        info = manifest.files.get(EVENTS_FILE)
+        return info is not None and self.catalog.set_text(
+            manifest.project, manifest.id, text, of_sha256=info.sha256
+        )
+
+    def _set_text(self, project: str, recording_id: str, events: bytes, text: SearchText) -> None:
+        self.catalog.set_text(
+            project, recording_id, text, of_sha256=hashlib.sha256(events).hexdigest()
+        )
 
     def _write_files(
         self,
@@ -550,6 +584,9 @@ class Archive:
         gone = [(r.project, r.id) for r in self.catalog.list() if (r.project, r.id) not in seen]
         for project, recording_id in gone:
             self.catalog.delete(project, recording_id)
+        for row in self.catalog.without_text():
+            on_recording(row.key_prefix)
+            self.index_text(f"{row.project}/{row.id}")
         return len(seen)
 
     def compact(self, recording_id: str) -> tuple[int, int]:
@@ -579,6 +616,7 @@ class Archive:
             compacted, files, replace=True, keep_assets=False, only_over=manifest
         ):
             return before, before  # it has grown meanwhile; the next run compacts that
+        self.index_text(f"{manifest.project}/{manifest.id}")
         return before, len(files[EVENTS_FILE])
 
 
@@ -632,6 +670,8 @@ def encode_draft(
         snapshot_source=summary.snapshot_source,
         console_errors=summary.console_errors,
         analytics_events=len(draft.analytics),
+        llm_events=sum(str(row.get("event", "")).startswith("$ai_") for row in draft.analytics),
+        activity=activity_of(draft.columns),
         person=(
             Person(
                 distinct_id=storable(draft.person.distinct_id),
@@ -658,6 +698,7 @@ def encode_draft(
 
 def row_of(manifest: Manifest) -> RecordingRow:
     """Give the catalog's row of a manifest."""
+    signals = manifest.signals or Signals(profile="")
     return RecordingRow(
         id=manifest.id,
         project=manifest.project,
@@ -681,7 +722,22 @@ def row_of(manifest: Manifest) -> RecordingRow:
         created_ms=manifest.created_ms,
         format_version=manifest.format_version,
         urls_text="\n".join(manifest.urls),
+        person_label=_label(manifest.person),
+        llm_events=manifest.llm_events,
+        signals_text="\n".join(sorted(k for k, n in signals.counts.items() if n > 0)),
+        frustration=NOT_SCORED if signals.frustration is None else signals.frustration,
+        activity=sparkline(manifest.activity),
+        events_sha256=info.sha256 if (info := manifest.files.get(EVENTS_FILE)) else "",
     )
+
+
+def _label(person: Person | None) -> str | None:
+    """Give what to call a person: their e-mail or name, when the source said one."""
+    for key in ("email", "$email", "name", "$name", "username"):
+        value = person.properties.get(key) if person else None
+        if isinstance(value, str) and value.strip():
+            return storable(value.strip())[:200]
+    return None
 
 
 def _infos(files: Mapping[str, bytes]) -> dict[str, FileInfo]:

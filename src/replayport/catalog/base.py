@@ -10,12 +10,14 @@ pulls remember between runs; losing it costs work done again, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypedDict, Unpack
+
+from replayport.catalog.words import SearchText
 
 JsonObject = dict[str, Any]
-PageKey = tuple[int, str, str]
+PageKey = tuple[float, str, str]
 """Where a page ended: the value ordered by, then project and id of its last row."""
 
 ORDER_FIELDS: Final = (
@@ -26,10 +28,53 @@ ORDER_FIELDS: Final = (
     "clicks",
     "inputs",
     "errors",
+    "frustration",
     "archived_bytes",
     "raw_bytes",
 )
 """What `Catalog.list` can order by; with ``-`` in front, largest first."""
+
+NOT_SCORED: Final = -1.0
+"""`RecordingRow.frustration` of a recording nobody scored."""
+
+
+class Filters(TypedDict, total=False):
+    """Which recordings: all that is given must hold, None counts as not given."""
+
+    project: str | None
+    """Only of this project."""
+    projects: Sequence[str] | None
+    """Only of these projects; of none when empty."""
+    since_ms: int | None
+    """Started at or after, epoch milliseconds."""
+    until_ms: int | None
+    """Started before, epoch milliseconds."""
+    person: str | None
+    """Only of this ``distinct_id``."""
+    url_contains: str | None
+    """A URL visited contains this, character for character."""
+    min_duration_ms: int | None
+    """At least this long."""
+    max_duration_ms: int | None
+    """At most this long."""
+    min_errors: int | None
+    """At least so many console errors."""
+    min_clicks: int | None
+    """At least so many clicks."""
+    signals: Sequence[str] | None
+    """At least one of these kinds of signals was found."""
+    min_frustration: float | None
+    """Scored at least this, 0 to 1."""
+    has_llm: bool | None
+    """With LLM events, or without."""
+    tags: Sequence[str] | None
+    """Has all of these tags."""
+    words: str | None
+    """Text to search for, see `replayport.catalog.words.parse_query`."""
+    words_in: Sequence[str] | None
+    """Where to search, of `replayport.catalog.words.FIELDS`; everywhere when None."""
+    ids: Sequence[str] | None
+    """Only with one of these session ids or ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +125,30 @@ class RecordingRow:
     """Number of input events."""
     errors: int = 0
     """Number of console errors."""
+    person_label: str | None = None
+    """Name or e-mail of the person, to show; None when none is known."""
+    llm_events: int = 0
+    """Number of LLM events (``$ai_…``) of the session."""
+    signals_text: str = ""
+    """Kinds of frustration signals found, one a line."""
+    frustration: float = NOT_SCORED
+    """0 to 1; `NOT_SCORED` when nobody scored it."""
+    activity: str = ""
+    """How busy each part of it was: digits 0 to 9, equally long parts; may be empty."""
+    tags_text: str = ""
+    """Tags people gave it, one a line, in order."""
+    events_sha256: str = ""
+    """Of ``events.parquet``: what its searchable text was made of."""
+
+    @property
+    def tags(self) -> list[str]:
+        """Tags, in order."""
+        return self.tags_text.split("\n") if self.tags_text else []
+
+    @property
+    def signals(self) -> list[str]:
+        """Kinds of signals."""
+        return self.signals_text.split("\n") if self.signals_text else []
 
     def page_key(self, order: str = "-start_ms") -> PageKey:
         """
@@ -111,11 +180,15 @@ class Catalog(Protocol):
     Every method raises `CatalogError` when the database fails.
     """
 
+    was_outdated: bool
+    """Its tables were of an older version and have been made anew: rows are missing, state is
+    there. `Archive.open` fills it."""
+
     def upsert(self, rows: Iterable[RecordingRow]) -> None:
         """
         Add rows, replacing those of the same project and id.
 
-        Takes the rows in batches, each all or nothing; the iterable may be endless in size.
+        A row whose ``events_sha256`` changes loses its searchable text with it. Takes the rows in batches, each all or nothing; the iterable may be endless in size.
         """
 
     def get(self, id: str, project: str | None = None) -> RecordingRow:  # noqa: A002 - the field's name
@@ -136,49 +209,60 @@ class Catalog(Protocol):
     def list(
         self,
         *,
-        project: str | None = None,
-        since_ms: int | None = None,
-        until_ms: int | None = None,
-        person: str | None = None,
-        url_contains: str | None = None,
-        min_duration_ms: int | None = None,
         order: str = "-start_ms",
         limit: int | None = None,
         after: PageKey | None = None,
+        **filters: Unpack[Filters],
     ) -> Iterator[RecordingRow]:
         """
         Yield recordings in order, holding one page in memory and no lock between pages.
 
         Args:
-            project: Only of this project.
-            since_ms: Started at or after, epoch milliseconds.
-            until_ms: Started before, epoch milliseconds.
-            person: Only of this ``distinct_id``.
-            url_contains: A URL visited contains this, character for character.
-            min_duration_ms: At least this long.
             order: One of `ORDER_FIELDS`, with ``-`` for largest first. Equal ones are
                 ordered by project and id, in the same direction.
             limit: At most so many; all when None.
             after: Go on behind this place, see `RecordingRow.page_key`.
+            filters: See `Filters`.
 
         Yields:
             Each recording once, unless its ordered value changes meanwhile.
         """
 
-    def count(
-        self,
-        *,
-        project: str | None = None,
-        since_ms: int | None = None,
-        until_ms: int | None = None,
-        person: str | None = None,
-        url_contains: str | None = None,
-        min_duration_ms: int | None = None,
-    ) -> int:
-        """Count what `list` would yield."""
+    def count(self, *, at_most: int | None = None, **filters: Unpack[Filters]) -> int:
+        """Count what `list` would yield, no further than ``at_most``."""
+
+    def projects(self) -> dict[str, int]:
+        """Give each project with how many recordings it has, by name."""
+
+    def tags(self, projects: Sequence[str] | None = None) -> dict[str, int]:
+        """Give each tag with how many recordings have it, of some projects or of all."""
+
+    def set_text(self, project: str, id: str, text: SearchText, *, of_sha256: str) -> bool:  # noqa: A002 - the field's name
+        """
+        Say what of a recording is found by `Filters` ``words``.
+
+        Args:
+            project: Its project.
+            id: Its id.
+            text: In place of what was there.
+            of_sha256: Digest of the events it was made of.
+
+        Returns:
+            False, and nothing changes, unless the row says ``events_sha256`` of that: a text
+            of other events than the stored ones is never searched.
+        """
+
+    def without_text(self) -> Iterator[RecordingRow]:
+        """Yield the rows that have no searchable text of their present events."""
 
     def delete(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
         """Remove a row; False when there was none."""
+
+    def purge(self) -> None:
+        """
+        Give back what deleted rows have left behind, for `erase`: until then words of a
+        deleted recording can still be in the database's files, though no search finds them.
+        """
 
     def clear(self) -> None:
         """Remove all rows; state stays."""

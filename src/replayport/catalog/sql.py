@@ -3,7 +3,8 @@ The catalog in SQLite or PostgreSQL; the only place with SQL.
 
 ```
 replayport_schema       version                         one row
-replayport_recordings   one column a field of RecordingRow, primary key (project, id)
+replayport_recordings   one column a field of RecordingRow, unique (project, id), and ``n``
+replayport_texts        by ``n``: what full-text search finds; FTS5, or a tsvector with GIN
 replayport_state        key, value (JSON text)
 ```
 
@@ -27,12 +28,13 @@ import difflib
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -40,7 +42,8 @@ from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from replayport.catalog.base import JsonObject, PageKey, RecordingRow, order_field
+from replayport.catalog.base import Filters, JsonObject, PageKey, RecordingRow, order_field
+from replayport.catalog.words import FIELDS, Query, SearchText, parse_query
 from replayport.errors import (
     AmbiguousRecordingError,
     CatalogError,
@@ -48,7 +51,7 @@ from replayport.errors import (
     RecordingNotFoundError,
 )
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Of the tables; independent of the version of the recording format."""
 
 _BUSY_TIMEOUT_S: Final = 30
@@ -104,8 +107,10 @@ _schema = sa.Table(
 _recordings = sa.Table(
     "replayport_recordings",
     _metadata,
-    sa.Column("project", _AnyText, primary_key=True),
-    sa.Column("id", _AnyText, primary_key=True),
+    # A number, because FTS5 knows its rows by one.
+    sa.Column("n", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+    sa.Column("project", _AnyText, nullable=False),
+    sa.Column("id", _AnyText, nullable=False),
     sa.Column("session_id", _AnyText, nullable=False),
     sa.Column("key_prefix", _AnyText, nullable=False),
     sa.Column("start_ms", sa.BigInteger, nullable=False),
@@ -126,15 +131,46 @@ _recordings = sa.Table(
     sa.Column("clicks", sa.BigInteger, nullable=False),
     sa.Column("inputs", sa.BigInteger, nullable=False),
     sa.Column("errors", sa.BigInteger, nullable=False),
+    sa.Column("person_label", _AnyText),
+    sa.Column("llm_events", sa.BigInteger, nullable=False),
+    sa.Column("signals_text", _AnyText, nullable=False),
+    sa.Column("frustration", sa.Double, nullable=False),
+    sa.Column("activity", _AnyText, nullable=False),
+    sa.Column("tags_text", _AnyText, nullable=False),
+    sa.Column("events_sha256", _AnyText, nullable=False),
+    sa.UniqueConstraint("project", "id"),
     # The first two end in what breaks ties, so a page is read without sorting.
     sa.Index("replayport_recordings_by_start", "start_ms", "project", "id"),
     sa.Index("replayport_recordings_by_project", "project", "start_ms", "id"),
     sa.Index("replayport_recordings_by_id", "id", "project"),
+    # What the app offers to order by.
+    sa.Index("replayport_recordings_by_duration", "duration_ms", "project", "id"),
+    sa.Index("replayport_recordings_by_errors", "errors", "project", "id"),
+    sa.Index("replayport_recordings_by_frustration", "frustration", "project", "id"),
     # Hash, because sources choose these texts and PostgreSQL's trees refuse long ones
     # (2,704 bytes). SQLite has one kind of index and no such limit.
     sa.Index("replayport_recordings_by_person", "distinct_id", postgresql_using="hash"),
     sa.Index("replayport_recordings_by_session", "session_id", postgresql_using="hash"),
 )
+_texts = sa.table(
+    "replayport_texts",
+    sa.column("n", sa.BigInteger),
+    sa.column("of_sha256", sa.Text),
+    sa.column("words", postgresql.TSVECTOR),
+)
+"""As PostgreSQL has it."""
+
+_FTS = """\
+CREATE VIRTUAL TABLE IF NOT EXISTS replayport_texts USING fts5(
+    urls, titles, console, clicked, of_sha256 UNINDEXED, tokenize = 'ascii')"""
+_TSVECTOR = (
+    "CREATE TABLE IF NOT EXISTS replayport_texts ("
+    "n bigint PRIMARY KEY, of_sha256 text NOT NULL, words tsvector NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS replayport_texts_by_words ON replayport_texts USING gin (words)",
+)
+_WEIGHTS: Final = {"urls": "A", "titles": "B", "console": "C", "clicked": "D"}
+"""PostgreSQL's four labels of a position stand for the four fields."""
+
 _state = sa.Table(
     "replayport_state",
     _metadata,
@@ -217,6 +253,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # process; power loss may undo the last transactions, which reindex makes again.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    # What is deleted is overwritten: a deleted recording's addresses must not stay in the file.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -240,6 +278,7 @@ class SqlCatalog:
         self._engine = engine
         self._name = name
         self._postgres = engine.dialect.name == "postgresql"
+        self.was_outdated = False
 
     def prepare(self, *, rebuild: bool) -> None:
         """Make the tables when they are missing, and check their version."""
@@ -251,24 +290,24 @@ class SqlCatalog:
             if sa.inspect(db).has_table(_schema.name):
                 found = db.execute(sa.select(sa.func.max(_schema.c.version))).scalar()
             if found is not None and found != SCHEMA_VERSION:
-                if not rebuild:
-                    raise CatalogError(self._other_version(found))
-                _metadata.drop_all(db)
+                if not rebuild and found > SCHEMA_VERSION:
+                    raise CatalogError(self._newer_version(found))
+                db.execute(sa.text("DROP TABLE IF EXISTS replayport_texts"))
+                # State stays: rows are made again from the manifests, how far pulls got is not.
+                keep = () if rebuild else (_state,)
+                _metadata.drop_all(db, [t for t in _metadata.sorted_tables if t not in keep])
+                self.was_outdated = not rebuild
                 found = None
             _metadata.create_all(db)
+            for statement in _TSVECTOR if self._postgres else (_FTS,):
+                db.exec_driver_sql(statement)
             if found is None:
                 db.execute(_schema.insert().values(version=SCHEMA_VERSION))
 
-    def _other_version(self, found: int) -> str:
-        if found > SCHEMA_VERSION:
-            return (
-                f"{self._name} has schema version {found}, this package knows "
-                f"{SCHEMA_VERSION}. A newer replayport made it. "
-                "Upgrade: pip install -U replayport"
-            )
+    def _newer_version(self, found: int) -> str:
         return (
-            f"{self._name} has schema version {found}, this package needs {SCHEMA_VERSION}. "
-            "It is only an index of the manifests. Make it again: replayport reindex"
+            f"{self._name} has schema version {found}, this package knows {SCHEMA_VERSION}. "
+            "A newer replayport made it. Upgrade: pip install -U replayport"
         )
 
     @contextmanager
@@ -309,6 +348,31 @@ class SqlCatalog:
             ordered = sorted(batch, key=lambda row: (row.project, row.id))
             with self._writing() as db:
                 db.execute(statement, [asdict(row) for row in ordered])
+                self._drop_stale_texts(db, ordered)
+
+    def _drop_stale_texts(self, db: Connection, rows: Sequence[RecordingRow]) -> None:
+        """Remove texts of rows just written that were made of other events."""
+        c = _recordings.c
+        key: Any = _texts.c.n if self._postgres else sa.literal_column("replayport_texts.rowid")
+        query = (
+            sa.select(c.n)
+            .select_from(_recordings)
+            .join(_texts, key == c.n)
+            .where(
+                sa.tuple_(c.project, c.id).in_([(row.project, row.id) for row in rows]),
+                _texts.c.of_sha256 != c.events_sha256,
+            )
+        )
+        self._drop_texts(db, list(db.scalars(query)))
+
+    def _drop_texts(self, db: Connection, numbers: Sequence[int]) -> None:
+        if not numbers:
+            return
+        name = "n" if self._postgres else "rowid"
+        db.execute(
+            sa.text(f"DELETE FROM replayport_texts WHERE {name} = :n"),  # noqa: S608 - ours
+            [{"n": n} for n in numbers],
+        )
 
     def get(self, id: str, project: str | None = None) -> RecordingRow:  # noqa: A002 - the field's name
         """Find a recording, see `Catalog.get`."""
@@ -409,51 +473,185 @@ class SqlCatalog:
             after = rows[-1].page_key(field)
             left = None if left is None else left - len(rows)
 
-    def _where(
-        self,
-        *,
-        project: str | None = None,
-        since_ms: int | None = None,
-        until_ms: int | None = None,
-        person: str | None = None,
-        url_contains: str | None = None,
-        min_duration_ms: int | None = None,
-    ) -> Sequence[sa.ColumnElement[bool]]:
+    def _where(self, **filters: Unpack[Filters]) -> Sequence[sa.ColumnElement[bool]]:
+        unknown = filters.keys() - Filters.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"no filter is called {sorted(unknown)[0]!r}")
         c = _recordings.c
-        where: list[sa.ColumnElement[bool]] = []
-        if project is not None:
-            where.append(c.project == project)
-        if since_ms is not None:
-            where.append(c.start_ms >= since_ms)
-        if until_ms is not None:
-            where.append(c.start_ms < until_ms)
-        if person is not None:
-            where.append(c.distinct_id == person)
-        if url_contains is not None:
-            # Not LIKE: its % and _ are everyday in URLs, and case differs by database.
-            position = sa.func.strpos if self._postgres else sa.func.instr
-            text = sa.literal(url_contains, _AnyText())
-            where.append(sa.or_(position(c.urls_text, text) > 0, position(c.first_url, text) > 0))
-        if min_duration_ms is not None:
-            where.append(c.duration_ms >= min_duration_ms)
+        given = {name: value for name, value in filters.items() if value is not None}
+        where: list[sa.ColumnElement[bool]] = [
+            made(given[name]) for name, made in _CONDITIONS.items() if name in given
+        ]
+        if "url_contains" in given:
+            text = sa.literal(given["url_contains"], _AnyText())
+            where.append(
+                sa.or_(self._position(c.urls_text, text) > 0, self._position(c.first_url, text) > 0)
+            )
+        if "tags" in given:
+            where += [self._has_line(c.tags_text, tag) for tag in given["tags"]]  # type: ignore[attr-defined]
+        if "signals" in given:
+            kinds = [self._has_line(c.signals_text, kind) for kind in given["signals"]]  # type: ignore[attr-defined]
+            where.append(sa.or_(sa.false(), *kinds))
+        if "words" in given:
+            query = parse_query(str(given["words"]), filters.get("words_in") or FIELDS)
+            if query.terms:
+                where.append(c.n.in_(self._matching(query)))
+            elif str(given["words"]).strip():
+                where.append(sa.false())  # nothing in it is a word, so nothing has it
         return where
 
-    def count(self, **filters: Any) -> int:
+    def _position(self, column: Any, text: Any) -> sa.ColumnElement[int]:
+        # Not LIKE: its % and _ are everyday in URLs, and case differs by database.
+        return (sa.func.strpos if self._postgres else sa.func.instr)(column, text)
+
+    def _has_line(self, column: Any, line: str) -> sa.ColumnElement[bool]:
+        lines = sa.literal("\n", _AnyText()).concat(column).concat("\n")
+        return sa.and_(
+            column != "", self._position(lines, sa.literal(f"\n{line}\n", _AnyText())) > 0
+        )
+
+    def _matching(self, query: Query) -> Any:
+        """Give the numbers of the rows whose text has all terms, as a subquery."""
+        if not self._postgres:
+            columns = " ".join(query.fields)
+            text = " AND ".join(
+                f"{{{columns}}} : ({' + '.join(term.words)}{' *' if term.is_prefix else ''})"
+                for term in query.terms
+            )
+            return (
+                sa.select(sa.literal_column("rowid"))
+                .select_from(_texts)
+                .where(sa.text("replayport_texts MATCH :matching").bindparams(matching=text))
+            )
+        everywhere = set(query.fields) == set(FIELDS)
+        labels = [""] if everywhere else [_WEIGHTS[f] for f in query.fields]
+        text = " & ".join(
+            "("
+            + " | ".join(
+                " <-> ".join(
+                    f"'{word}':{'*' if term.is_prefix and n == len(term.words) - 1 else ''}{label}"
+                    for n, word in enumerate(term.words)
+                )
+                for label in labels
+            )
+            + ")"
+            for term in query.terms
+        )
+        return sa.select(_texts.c.n).where(
+            _texts.c.words.op("@@")(sa.cast(sa.literal(text, sa.Text()), postgresql.TSQUERY))
+        )
+
+    def count(self, *, at_most: int | None = None, **filters: Unpack[Filters]) -> int:
         """Count recordings, see `Catalog.count`."""
-        query = sa.select(sa.func.count()).select_from(_recordings).where(*self._where(**filters))
+        found = sa.select(sa.literal(1)).select_from(_recordings).where(*self._where(**filters))
+        if at_most is not None:
+            found = found.limit(at_most)
         with self._reading() as db:
-            return int(db.execute(query).scalar_one())
+            return int(
+                db.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one()
+            )
+
+    def projects(self) -> dict[str, int]:
+        """Give each project with how many recordings it has."""
+        c = _recordings.c
+        query = sa.select(c.project, sa.func.count()).group_by(c.project).order_by(c.project)
+        with self._reading() as db:
+            return {project: n for project, n in db.execute(query)}
+
+    def tags(self, projects: Sequence[str] | None = None) -> dict[str, int]:
+        """Give each tag with how many recordings have it."""
+        c = _recordings.c
+        query = sa.select(c.tags_text, sa.func.count()).where(c.tags_text != "")
+        if projects is not None:
+            query = query.where(c.project.in_(projects))
+        found: Counter[str] = Counter()
+        with self._reading() as db:
+            for text, n in db.execute(query.group_by(c.tags_text)):
+                for tag in text.split("\n"):
+                    found[tag] += n
+        return dict(sorted(found.items()))
+
+    def set_text(self, project: str, id: str, text: SearchText, *, of_sha256: str) -> bool:  # noqa: A002 - the field's name
+        """Say what of a recording is found, see `Catalog.set_text`."""
+        c = _recordings.c
+        query = sa.select(c.n).where(
+            c.project == project, c.id == id, c.events_sha256 == of_sha256, c.events_sha256 != ""
+        )
+        with self._writing() as db:
+            # Locked: the row's events must not change between here and the end.
+            n = db.execute(query.with_for_update()).scalar()
+            if n is None:
+                return False
+            self._drop_texts(db, [n])
+            if self._postgres:
+                db.execute(
+                    _texts.insert().values(
+                        n=n,
+                        of_sha256=of_sha256,
+                        words=sa.cast(sa.literal(_tsvector(text), sa.Text()), postgresql.TSVECTOR),
+                    )
+                )
+            else:
+                db.execute(
+                    sa.text(
+                        "INSERT INTO replayport_texts (rowid, urls, titles, console, clicked, "
+                        "of_sha256) VALUES (:n, :urls, :titles, :console, :clicked, :of_sha256)"
+                    ),
+                    {"n": n, "of_sha256": of_sha256, **asdict(text)},
+                )
+        return True
+
+    def without_text(self) -> Iterator[RecordingRow]:
+        """Yield the rows without searchable text, see `Catalog.without_text`."""
+        c = _recordings.c
+        last = -1
+        while True:
+            key = "n" if self._postgres else "rowid"
+            there: Any = sa.select(sa.literal_column(key)).select_from(_texts)
+            query = (
+                sa.select(c.n, *_COLUMNS)
+                .where(c.n > last, c.events_sha256 != "", c.n.not_in(there))
+                .order_by(c.n)
+                .limit(_PAGE_ROWS)
+            )
+            with self._reading() as db:
+                found = db.execute(query).all()
+            for n, *values in found:
+                last = n
+                yield RecordingRow(*values)
+            if len(found) < _PAGE_ROWS:
+                return
 
     def delete(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
         """Remove a row; False when there was none."""
         c = _recordings.c
         with self._writing() as db:
-            done = db.execute(sa.delete(_recordings).where(c.project == project, c.id == id))
+            n = db.execute(sa.select(c.n).where(c.project == project, c.id == id)).scalar()
+            if n is None:
+                return False
+            self._drop_texts(db, [n])
+            done = db.execute(sa.delete(_recordings).where(c.n == n))
             return bool(done.rowcount)
+
+    def purge(self) -> None:
+        """Give back what deleted rows have left behind, see `Catalog.purge`."""
+        if self._postgres:
+            with self._translating(), self._engine.connect() as connection:
+                db = connection.execution_options(isolation_level="AUTOCOMMIT")
+                db.exec_driver_sql("VACUUM replayport_texts")
+                db.exec_driver_sql("VACUUM replayport_recordings")
+            return
+        with self._writing() as db:
+            # Words of deleted rows stay in older parts of the index until parts are merged.
+            db.exec_driver_sql("INSERT INTO replayport_texts(replayport_texts) VALUES ('optimize')")
+        with self._translating(), self._engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
 
     def clear(self) -> None:
         """Remove all rows; state stays."""
         with self._writing() as db:
+            db.execute(sa.text("DELETE FROM replayport_texts"))
             db.execute(sa.delete(_recordings))
 
     def get_state(self, key: str) -> JsonObject | None:
@@ -482,6 +680,35 @@ class SqlCatalog:
     def close(self) -> None:
         """Give back files and connections."""
         self._engine.dispose()
+
+
+_CONDITIONS: Final[dict[str, Callable[[Any], sa.ColumnElement[bool]]]] = {
+    "project": lambda v: _recordings.c.project == v,
+    "projects": lambda v: _recordings.c.project.in_(list(v)),
+    "since_ms": lambda v: _recordings.c.start_ms >= v,
+    "until_ms": lambda v: _recordings.c.start_ms < v,
+    "person": lambda v: _recordings.c.distinct_id == v,
+    "min_duration_ms": lambda v: _recordings.c.duration_ms >= v,
+    "max_duration_ms": lambda v: _recordings.c.duration_ms <= v,
+    "min_errors": lambda v: _recordings.c.errors >= v,
+    "min_clicks": lambda v: _recordings.c.clicks >= v,
+    "min_frustration": lambda v: _recordings.c.frustration >= v,
+    "has_llm": lambda v: _recordings.c.llm_events > 0 if v else _recordings.c.llm_events == 0,
+    "ids": lambda v: sa.or_(_recordings.c.session_id.in_(list(v)), _recordings.c.id.in_(list(v))),
+}
+"""Filters that are one comparison."""
+
+
+def _tsvector(text: SearchText) -> str:
+    """Write a text as PostgreSQL's vector of words, their positions and their field."""
+    places: dict[str, list[str]] = {}
+    at = 0
+    for name in FIELDS:
+        for word in getattr(text, name).split():
+            at += 1
+            places.setdefault(word, []).append(f"{at}{_WEIGHTS[name]}")
+        at += 1  # so that no phrase goes from one field into the next
+    return " ".join(f"'{word}':{','.join(found)}" for word, found in places.items())
 
 
 def _read_state(db: Connection, key: str, *, lock: bool = False) -> JsonObject | None:

@@ -51,6 +51,8 @@ class Filters(TypedDict, total=False):
     """Started before, epoch milliseconds."""
     person: str | None
     """Only of this ``distinct_id``."""
+    persons: Sequence[str] | None
+    """Only of one of these distinct ids."""
     url_contains: str | None
     """A URL visited contains this, character for character."""
     min_duration_ms: int | None
@@ -186,7 +188,7 @@ class Catalog(Protocol):
 
     def upsert(self, rows: Iterable[RecordingRow]) -> None:
         """
-        Add rows, replacing those of the same project and id.
+        Add rows, replacing those of the same project and id, except for their tags.
 
         A row whose ``events_sha256`` changes loses its searchable text with it. Takes the rows in batches, each all or nothing; the iterable may be endless in size.
         """
@@ -234,8 +236,14 @@ class Catalog(Protocol):
     def projects(self) -> dict[str, int]:
         """Give each project with how many recordings it has, by name."""
 
+    def totals(self) -> dict[str, int]:
+        """Give ``recordings``, ``archived_bytes``, ``raw_bytes`` and ``incomplete`` of all."""
+
     def tags(self, projects: Sequence[str] | None = None) -> dict[str, int]:
         """Give each tag with how many recordings have it, of some projects or of all."""
+
+    def set_tags(self, project: str, id: str, tags: Sequence[str]) -> bool:  # noqa: A002 - the field's name
+        """Say which tags a recording has; False when there is no such row."""
 
     def set_text(self, project: str, id: str, text: SearchText, *, of_sha256: str) -> bool:  # noqa: A002 - the field's name
         """

@@ -179,6 +179,9 @@ _state = sa.Table(
 )
 
 _FIELDS: Final = tuple(field.name for field in fields(RecordingRow))
+_KEPT: Final = ("project", "id", "tags_text")
+"""Not changed by `upsert`: tags are said by people, not by the manifest."""
+
 _COLUMNS: Final = tuple(_recordings.c[name] for name in _FIELDS)
 
 
@@ -340,7 +343,7 @@ class SqlCatalog:
     def upsert(self, rows: Iterable[RecordingRow]) -> None:
         """Add or replace rows, see `Catalog.upsert`."""
         insert = (postgresql if self._postgres else sqlite).insert(_recordings)
-        changed = {name: insert.excluded[name] for name in _FIELDS if name not in ("project", "id")}
+        changed = {name: insert.excluded[name] for name in _FIELDS if name not in _KEPT}
         statement = insert.on_conflict_do_update(index_elements=["project", "id"], set_=changed)
         remaining = iter(rows)
         while batch := list(islice(remaining, _BATCH_ROWS)):
@@ -558,6 +561,20 @@ class SqlCatalog:
         with self._reading() as db:
             return {project: n for project, n in db.execute(query)}
 
+    def totals(self) -> dict[str, int]:
+        """Give sums over all recordings, see `Catalog.totals`."""
+        c = _recordings.c
+        query = sa.select(
+            sa.func.count(),
+            sa.func.sum(c.archived_bytes),
+            sa.func.sum(c.raw_bytes),
+            sa.func.sum(sa.case((c.complete, 0), else_=1)),
+        )
+        with self._reading() as db:
+            found = db.execute(query).one()
+        names = ("recordings", "archived_bytes", "raw_bytes", "incomplete")
+        return {name: int(n or 0) for name, n in zip(names, found, strict=True)}
+
     def tags(self, projects: Sequence[str] | None = None) -> dict[str, int]:
         """Give each tag with how many recordings have it."""
         c = _recordings.c
@@ -570,6 +587,17 @@ class SqlCatalog:
                 for tag in text.split("\n"):
                     found[tag] += n
         return dict(sorted(found.items()))
+
+    def set_tags(self, project: str, id: str, tags: Sequence[str]) -> bool:  # noqa: A002 - the field's name
+        """Say which tags a recording has; False when there is no such row."""
+        c = _recordings.c
+        statement = (
+            sa.update(_recordings)
+            .where(c.project == project, c.id == id)
+            .values(tags_text="\n".join(tags))
+        )
+        with self._writing() as db:
+            return bool(db.execute(statement).rowcount)
 
     def set_text(self, project: str, id: str, text: SearchText, *, of_sha256: str) -> bool:  # noqa: A002 - the field's name
         """Say what of a recording is found, see `Catalog.set_text`."""
@@ -688,6 +716,7 @@ _CONDITIONS: Final[dict[str, Callable[[Any], sa.ColumnElement[bool]]]] = {
     "since_ms": lambda v: _recordings.c.start_ms >= v,
     "until_ms": lambda v: _recordings.c.start_ms < v,
     "person": lambda v: _recordings.c.distinct_id == v,
+    "persons": lambda v: _recordings.c.distinct_id.in_(list(v)),
     "min_duration_ms": lambda v: _recordings.c.duration_ms >= v,
     "max_duration_ms": lambda v: _recordings.c.duration_ms <= v,
     "min_errors": lambda v: _recordings.c.errors >= v,

@@ -10,13 +10,12 @@ from typing import Final
 import numpy as np
 
 from replayport.rrweb.columns import EventColumns
-from replayport.rrweb.events import EventType
+from replayport.rrweb.events import USER_INTERACTION_SOURCES, EventType
 
 PARTS: Final = 40
 """Equally long parts of a recording."""
 
-_ACTIVE_SOURCES: Final = (1, 2, 3, 4, 5, 6, 7, 12)
-"""What PostHog counts as being active: pointer, touch, scroll, resize, input, media, drag."""
+_ACTIVE_SOURCES: Final = [int(source) for source in USER_INTERACTION_SOURCES]
 
 
 def activity_of(columns: EventColumns) -> list[int]:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
-import tinycss2  # type: ignore[import-untyped,unused-ignore]
+import tinycss2
 from ada_url import URL
 
 from replayport.recording import MAX_URL_CHARS

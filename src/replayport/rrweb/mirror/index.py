@@ -1,0 +1,157 @@
+"""
+Elements by what they are called, kept up as the page changes.
+
+Asking whether a name, an id or a test id is the only one on the page would mean looking
+at every element for every click. Here each element is looked at once when it comes and
+again when it changes: `Mirror` notes the ids it touched, and the next question works
+through the notes. Without questions nothing is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from replayport.rrweb.mirror import accessible
+from replayport.rrweb.nodes import Node, NodeType
+
+if TYPE_CHECKING:
+    from replayport.rrweb.mirror.dom import Mirror
+
+TEST_ID_ATTRIBUTES: Final = ("data-testid", "data-test-id", "data-test", "data-cy", "data-qa")
+"""Attributes that teams put on elements for their tests, the most usual first."""
+
+INDEXED_ATTRIBUTES: Final = (
+    "id",
+    "for",
+    "name",
+    "placeholder",
+    "aria-labelledby",
+    *TEST_ID_ATTRIBUTES,
+)
+
+MAX_NOTES: Final = 100_000
+"""Changes noted before the index is made anew instead."""
+
+_ELEMENT: Final = int(NodeType.ELEMENT)
+_INDEXED_SET: Final = frozenset(INDEXED_ATTRIBUTES)
+
+
+class ElementIndex:
+    """
+    Elements by attribute value and by role, and their names.
+
+    Args:
+        mirror: The page; it tells of changes with `note`.
+    """
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        self._notes: list[int] = []
+        self._by_attribute: dict[tuple[str, str], dict[int, Node]] = {}
+        self._by_role: dict[str, dict[int, Node]] = {}
+        self._names: dict[int, tuple[Node, str]] = {}
+        self._all = True
+
+    def note(self, node_id: int) -> None:
+        """Remember that a node, or something below it, came, went or changed."""
+        if len(self._notes) < MAX_NOTES:
+            self._notes.append(node_id)
+        else:
+            self._all = True
+
+    def by_attribute(self, name: str, value: str) -> list[int]:
+        """
+        Give the elements whose attribute has exactly this value, in no order.
+
+        Args:
+            name: One of `INDEXED_ATTRIBUTES`.
+            value: As HTML has it.
+        """
+        self._catch_up()
+        found = self._by_attribute.get((name, value))
+        if not found:
+            return []
+        mirror = self._mirror
+        return [
+            i
+            for i, node in self._present(found)
+            if mirror.attribute(i, name) == value and mirror.node(i) is node
+        ]
+
+    def by_role(self, role: str) -> list[int]:
+        """Give the elements of a role, in no order."""
+        self._catch_up()
+        found = self._by_role.get(role)
+        if not found:
+            return []
+        return [i for i, _ in self._present(found) if accessible.role(self._mirror, i) == role]
+
+    def name(self, node_id: int) -> str:
+        """Give an element's accessible name, from the last time when nothing changed."""
+        self._catch_up()
+        kept = self._names.get(node_id)
+        node = self._mirror.node(node_id)
+        if node is None:
+            return ""
+        if kept is not None and kept[0] is node:
+            return kept[1]
+        name, is_own = accessible.name(self._mirror, node_id)
+        if is_own:  # it depends on the element and what is in it, on nothing else
+            self._names[node_id] = node, name
+        return name
+
+    def _present(self, found: dict[int, Node]) -> list[tuple[int, Node]]:
+        """Give the entries that are still on the page, and drop the others."""
+        gone = [i for i, node in found.items() if self._mirror.node(i) is not node]
+        for i in gone:
+            del found[i]
+        return list(found.items())
+
+    def _catch_up(self) -> None:
+        mirror = self._mirror
+        if self._all:
+            self._all = False
+            self._notes.clear()
+            self._by_attribute.clear()
+            self._by_role.clear()
+            self._names.clear()
+            self._take(mirror.walk())
+            return
+        if not self._notes:
+            return
+        notes = set(self._notes)
+        self._notes.clear()
+        seen: set[int] = set()
+        names = self._names
+        for node_id in notes:
+            node = mirror.node(node_id)
+            if node is None:
+                continue
+            self._take((node,))
+            if node.get("type") != _ELEMENT and node.get("childNodes"):
+                self._take(mirror.walk(node_id))  # a frame's document, which came whole
+            current: int | None = node_id
+            while names and current is not None and current not in seen:
+                seen.add(current)
+                names.pop(current, None)
+                current = mirror.parent(current)
+
+    def _take(self, nodes: Iterable[Node]) -> None:
+        by_attribute, by_role = self._by_attribute, self._by_role
+        for node in nodes:
+            if node.get("type") != _ELEMENT:
+                continue
+            node_id = node["id"]
+            attributes = node.get("attributes")
+            if not isinstance(attributes, dict):
+                attributes = {}
+            for name in _INDEXED_SET & attributes.keys():
+                value = attributes[name]
+                if isinstance(value, str):
+                    by_attribute.setdefault((name, value), {})[node_id] = node
+            tag = node.get("tagName")
+            if "role" in attributes or (isinstance(tag, str) and accessible.may_have_role(tag)):
+                role = accessible.role(self._mirror, node_id)
+                if role is not None:
+                    by_role.setdefault(role, {})[node_id] = node

@@ -189,7 +189,7 @@ class Feeds:
         end = offset + len(items)
         return Page(items, total, end if end < total and items else None)
 
-    def _at(self, timestamp_ms: int) -> dict[str, int]:
+    def _at(self, timestamp_ms: int) -> dict[str, Any]:
         return {"timestamp_ms": timestamp_ms, "offset_ms": timestamp_ms - self._start_ms}
 
     def _console(self) -> Iterator[ConsoleRow]:
@@ -299,7 +299,11 @@ class Feeds:
                 cost_usd=_number(p.get("$ai_total_cost_usd")),
                 latency_s=_number(p.get("$ai_latency")),
                 is_error=p.get("$ai_is_error") in (True, "true"),
-                error=error if isinstance(error, str) else "" if error is None else json.dumps(error),
+                error=error
+                if isinstance(error, str)
+                else ""
+                if error is None
+                else json.dumps(error),
             )
 
     def _analytics_rows(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

@@ -205,9 +205,7 @@ SETTINGS: Final[dict[str, Setting]] = {
             "{{time}}; see the how-to of support tools.",
         ),
         Setting("webhook_url", str, "", "", "Told of every recording sealed."),
-        Setting(
-            "webhook_secret", str, "", "", "Signs what the webhook is told.", secret=True
-        ),
+        Setting("webhook_secret", str, "", "", "Signs what the webhook is told.", secret=True),
         Setting(
             "webhook_allow_private",
             bool,

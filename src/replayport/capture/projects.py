@@ -165,7 +165,9 @@ class Projects:
 
     def names(self) -> list[str]:
         """Give the projects known of: configured ones, or those whose token came by."""
-        return sorted({p.name for p in (*(self.configured or {}).values(), *self._announced.values())})
+        return sorted(
+            {p.name for p in (*(self.configured or {}).values(), *self._announced.values())}
+        )
 
     def named(self, name: str) -> Project:
         """Give a project by name, with defaults when it is not configured."""

@@ -180,9 +180,7 @@ def _table(name: str, row: type[Any], *indexes: sa.Index) -> sa.Table:
         hint = hints[field.name]
         nullable = isinstance(hint, types.UnionType)
         plain = next(a for a in typing.get_args(hint) if a is not type(None)) if nullable else hint
-        columns.append(
-            sa.Column(field.name, _TYPES[plain], primary_key=n == 0, nullable=nullable)
-        )
+        columns.append(sa.Column(field.name, _TYPES[plain], primary_key=n == 0, nullable=nullable))
     return sa.Table(name, _metadata, *columns, *indexes)
 
 
@@ -209,7 +207,7 @@ class Rows(Generic[Row]):
 
     def __init__(self, accounts: Accounts, kind: type[Row]) -> None:
         self._accounts = accounts
-        self._kind = kind
+        self._kind: type[Any] = kind
         self._table = _TABLES[kind]
         self._key = next(iter(self._table.primary_key.columns))
 

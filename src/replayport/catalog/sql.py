@@ -164,8 +164,10 @@ _FTS = """\
 CREATE VIRTUAL TABLE IF NOT EXISTS replayport_texts USING fts5(
     urls, titles, console, clicked, of_sha256 UNINDEXED, tokenize = 'ascii')"""
 _TSVECTOR = (
-    "CREATE TABLE IF NOT EXISTS replayport_texts ("
-    "n bigint PRIMARY KEY, of_sha256 text NOT NULL, words tsvector NOT NULL)",
+    (
+        "CREATE TABLE IF NOT EXISTS replayport_texts ("
+        "n bigint PRIMARY KEY, of_sha256 text NOT NULL, words tsvector NOT NULL)"
+    ),
     "CREATE INDEX IF NOT EXISTS replayport_texts_by_words ON replayport_texts USING gin (words)",
 )
 _WEIGHTS: Final = {"urls": "A", "titles": "B", "console": "C", "clicked": "D"}
@@ -479,7 +481,7 @@ class SqlCatalog:
     def _where(self, **filters: Unpack[Filters]) -> Sequence[sa.ColumnElement[bool]]:
         unknown = filters.keys() - Filters.__annotations__.keys()
         if unknown:
-            raise TypeError(f"no filter is called {sorted(unknown)[0]!r}")
+            raise TypeError(f"no filter is called {min(unknown)!r}")
         c = _recordings.c
         given = {name: value for name, value in filters.items() if value is not None}
         where: list[sa.ColumnElement[bool]] = [
@@ -559,7 +561,7 @@ class SqlCatalog:
         c = _recordings.c
         query = sa.select(c.project, sa.func.count()).group_by(c.project).order_by(c.project)
         with self._reading() as db:
-            return {project: n for project, n in db.execute(query)}
+            return dict(db.execute(query).tuples().all())
 
     def totals(self) -> dict[str, int]:
         """Give sums over all recordings, see `Catalog.totals`."""

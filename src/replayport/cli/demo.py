@@ -14,7 +14,7 @@ import uvicorn
 
 from replayport.archive import Archive
 from replayport.cli.common import console, duration, errors, settings_with, size
-from replayport.cli.serve import LOOPBACK, listen, run, url_of
+from replayport.cli.serve import listen, run, url_of
 from replayport.errors import ReplayError
 from replayport.pull import pull
 from replayport.sources.posthog_api import PostHogSource
@@ -58,7 +58,7 @@ def demo(
         _pull_demo(archive, folder)
         listener = listen("127.0.0.1", 0 if once else port, or_any_port=True)
         url = url_of(listener)
-        with service(archive, settings, Projects(), pages_for=LOOPBACK, shop=shop_app()) as running:
+        with service(archive, settings, Projects(), sign_in=False, shop=shop_app()) as running:
             if once:
                 with _serving(running.app, listener):
                     _go_through(archive, url, f"{url}{SHOP_PATH}/")

@@ -1,6 +1,4 @@
-"""
-How busy a recording is, part by part: what a sparkline in a list is drawn from.
-"""
+"""How busy a recording is, part by part: what a sparkline in a list is drawn from."""
 
 from __future__ import annotations
 

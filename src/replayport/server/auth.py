@@ -564,5 +564,3 @@ def needs(*scopes: str) -> Any:
 
     check.scopes = scopes  # type: ignore[attr-defined]
     return Depends(check)
-
-

@@ -23,7 +23,7 @@ from replayport.errors import RecordingNotFoundError
 from replayport.feeds import Feeds
 from replayport.format.reader import Recording
 from replayport.recording import safe_project
-from replayport.server.auth import Access, Identity
+from replayport.server.auth import Access, Identity, Throttle
 from replayport.server.envelope import ApiError
 from replayport.server.live import LiveRecordings
 from replayport.settings import Settings, load_settings
@@ -55,6 +55,8 @@ class Services:
     """None: nothing is captured here."""
     inbox: Inbox | None = None
     shop_path: str = ""
+    share_throttle: Throttle = field(default_factory=Throttle)
+    """Of passwords of shared recordings."""
     clock_s: Callable[[], float] = time.monotonic
     _viewings: OrderedDict[tuple[str, str], float] = field(default_factory=OrderedDict)
     _feeds: OrderedDict[tuple[str, str, str], Feeds] = field(default_factory=OrderedDict)

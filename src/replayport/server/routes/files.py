@@ -37,7 +37,8 @@ _converted: Final = Kept(64 * 2**20)
 Reader = Annotated[Identity, needs("session_recording:read")]
 
 
-@router.api_route("/{project}/{id}/events.parquet", methods=["GET", "HEAD"])
+@router.head("/{project}/{id}/events.parquet", include_in_schema=False)
+@router.get("/{project}/{id}/events.parquet")
 async def get_events(
     request: Request,
     identity: Reader,

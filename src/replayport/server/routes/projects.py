@@ -133,8 +133,7 @@ def snippet(token: str, api_host: str) -> str:
     # `<` in JSON would end the script.
     init = f"{json.dumps(token)}, {json.dumps(options)}".replace("<", "\\u003c")
     return (
-        f'<script src="{api_host}/static/array.js"></script>\n'
-        f"<script>posthog.init({init})</script>"
+        f'<script src="{api_host}/static/array.js"></script>\n<script>posthog.init({init})</script>'
     )
 
 

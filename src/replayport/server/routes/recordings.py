@@ -241,9 +241,7 @@ def list_recordings(
     services = services_of(request)
     cursor = read_cursor(after) if after else None
     rows: list[dict[str, Any]] = []
-    plain = not any(
-        v is not None for k, v in filters.items() if k not in ("project", "projects")
-    )
+    plain = not any(v is not None for k, v in filters.items() if k not in ("project", "projects"))
     if live is not False and services.live is not None and after is None and (live or plain):
         rows = [
             row_json(row, live=True)
@@ -254,9 +252,7 @@ def list_recordings(
     if not live:
         try:
             found = list(
-                services.archive.catalog.list(
-                    order=order, limit=limit + 1, after=cursor, **filters
-                )
+                services.archive.catalog.list(order=order, limit=limit + 1, after=cursor, **filters)
             )
         except ValueError as e:
             raise ApiError("invalid", str(e)) from e
@@ -354,9 +350,7 @@ def delete_recording(
     return Response(status_code=204)
 
 
-@router.get(
-    "/recordings/{project}/{id}/feeds/{feed}", response_model=FeedPage, tags=["recordings"]
-)
+@router.get("/recordings/{project}/{id}/feeds/{feed}", response_model=FeedPage, tags=["recordings"])
 def get_feed(
     request: Request,
     identity: Reader,
@@ -475,9 +469,7 @@ def edit_note(
     return note_json(note)
 
 
-@router.delete(
-    "/recordings/{project}/{id}/notes/{note_id}", status_code=204, tags=["recordings"]
-)
+@router.delete("/recordings/{project}/{id}/notes/{note_id}", status_code=204, tags=["recordings"])
 def remove_note(
     request: Request,
     identity: Annotator,
@@ -539,4 +531,3 @@ def _json(value: Any) -> Response:
         media_type="application/json",
         headers={"cache-control": "private, no-store"},
     )
-

@@ -196,9 +196,7 @@ def sign_in(request: Request, body: Credentials) -> Response:
             services.audit.append("user.sign_in_failed", actor=f"address:{address_of(request)}")
         raise
     services.audit.append("user.sign_in", actor=identity.actor)
-    return with_cookie(
-        request, JSONResponse(session_json(services, access, identity)), cookie
-    )
+    return with_cookie(request, JSONResponse(session_json(services, access, identity)), cookie)
 
 
 def with_cookie(request: Request, response: Response, cookie: str) -> Response:

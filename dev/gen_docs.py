@@ -362,23 +362,22 @@ def api_page() -> str:
 
 def http_page() -> str:
     """Make the page of the server's routes."""
-    from fastapi.routing import APIRoute
-
     from replayport.feeds import FEEDS
-    from replayport.server.app import api, scopes_of
+    from replayport.server.app import routes, scopes_of
     from replayport.server.auth import PUBLIC, ROLES, SCOPES
     from replayport.server.envelope import REASONS
     from replayport.share.links import SHOWS
 
     groups: dict[str, list[tuple[str, str, str]]] = {}
-    for route in api().routes:
-        if not isinstance(route, APIRoute) or "HEAD" in (route.methods or ()):
+    for route in routes():
+        if "HEAD" in (route.methods or ()):
             continue
         needs = ", ".join(f"`{scope}`" for scope in scopes_of(route))
         if route.path in PUBLIC:
             needs = f"nothing: {PUBLIC[route.path]}"
         tag = str(route.tags[0]) if route.tags else "pages"
-        for method in sorted(route.methods or ()):
+        if not route.path.endswith("/") or route.include_in_schema or route.path == "/":
+            method = "`, `".join(sorted(route.methods or ()))
             row = (
                 f"`{method}` `{route.path}`",
                 _summary(route.endpoint),

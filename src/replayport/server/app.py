@@ -18,7 +18,7 @@ opaque-origin frame (docs/adr/0001).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
@@ -47,6 +47,7 @@ from replayport.server.routes import (
 )
 from replayport.server.services import Services, default_settings, services_of
 
+_about: Final = APIRouter()
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     recordings.router,
     projects.router,
@@ -55,6 +56,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     support.router,
     files.router,
     posthog.router,
+    _about,
     pages.router,
 )
 MAX_BODY_BYTES: Final = 2**20
@@ -123,28 +125,33 @@ def api() -> FastAPI:
     )
     for router in ROUTERS:
         app.include_router(router)
-
-    @app.get("/api/openapi.json", include_in_schema=False)
-    def openapi(request: Request, _: session.Known) -> Response:
-        """Describe the API."""
-        return JSONResponse(document(services_of(request).public_url))
-
     return app
+
+
+@_about.get("/api/openapi.json", include_in_schema=False, tags=["about"])
+def openapi(request: Request, _: session.Known) -> Response:
+    """Describe the API, as OpenAPI."""
+    return JSONResponse(document(services_of(request).public_url))
+
+
+def routes() -> Iterator[APIRoute]:
+    """Yield every route there is."""
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            yield route
 
 
 def document(server_url: str = "") -> dict[str, object]:
     """Give the OpenAPI document."""
-    app = api()
-    found = app.openapi()
+    found = api().openapi()
     found["components"]["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "A token: `rp_…`."},
         "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
     }
     if server_url:
         found["servers"] = [{"url": server_url}]
-    for route in app.routes:
-        if not isinstance(route, APIRoute) or not route.include_in_schema:
-            continue
+    for route in routes():
         for method in route.methods or ():
             operation = found["paths"].get(route.path, {}).get(method.lower())
             if operation is None:

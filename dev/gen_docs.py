@@ -370,28 +370,29 @@ def http_page() -> str:
 
     groups: dict[str, list[tuple[str, str, str]]] = {}
     for route in routes():
-        if "HEAD" in (route.methods or ()):
+        if route.methods == {"HEAD"}:
             continue
         needs = ", ".join(f"`{scope}`" for scope in scopes_of(route))
         if route.path in PUBLIC:
             needs = f"nothing: {PUBLIC[route.path]}"
         tag = str(route.tags[0]) if route.tags else "pages"
         if not route.path.endswith("/") or route.include_in_schema or route.path == "/":
-            method = "`, `".join(sorted(route.methods or ()))
+            method = "`, `".join(sorted((route.methods or set()) - {"HEAD"}))
             row = (
                 f"`{method}` `{route.path}`",
                 _summary(route.endpoint),
                 needs or "to be signed in",
             )
             groups.setdefault(tag, []).append(row)
-    body = [
+    body: list[str] = []
+    body.append(
         "Answers are JSON, described in full by [openapi.json](openapi.json), which the server\n"
         "gives at `/api/openapi.json`. Times are epoch milliseconds (`*_ms`), sizes bytes (`*_bytes`),\n"
         "intervals half-open. Programs send a token: `Authorization: Bearer rp_…`\n"
         "([how to make one](../how-to/sign-in.md)); browsers a cookie. What a token or a person may not\n"
         "see is `404`, as if it were not there. `serve` answers [capture](../how-to/capture.md) beside\n"
         "these routes, without sign-in."
-    ]
+    )
     for tag, rows in groups.items():
         body.append(f"## {tag}")
         body.append(table(("route", "what", "needs"), iter(rows)).strip())

@@ -340,7 +340,11 @@ class Archive:
 
     def _set_text(self, project: str, recording_id: str, events: bytes, text: SearchText) -> None:
         self.catalog.set_text(
-            project, recording_id, text, of_sha256=hashlib.sha256(events).hexdigest()
+            project,
+            recording_id,
+            text,
+            of_sha256=hashlib.sha256(events).hexdigest(),
+            is_whole=False,
         )
 
     def _write_files(

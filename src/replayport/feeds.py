@@ -17,8 +17,10 @@ import pyarrow as pa
 
 from replayport.export.har import network_requests
 from replayport.format.reader import Recording
-from replayport.format.searchable import console_text
+from replayport.format.searchable import MAX_MIRRORED_BYTES, console_text
+from replayport.rrweb.described import in_words
 from replayport.rrweb.events import Event
+from replayport.rrweb.mirror import Mirror
 
 MAX_ROWS: Final = 50_000
 """Of one feed; the rest is in the exports."""
@@ -231,37 +233,77 @@ class Feeds:
                 )
 
     def _actions(self) -> Iterator[ActionRow]:
-        columns = ["timestamp_ms", "window_id", "kind", "node_id", "x", "y", "url"]
-        table = self._recording.table(columns)
+        """Yield what the visitor did; elements have names when the page can be rebuilt."""
         last_url: dict[str, str] = {}
-        last_input: dict[tuple[str, int | None], int] = {}
-        for row in table.to_pylist():
-            kind, window_id, at_ms = row["kind"], row["window_id"], row["timestamp_ms"]
+        last_at: dict[tuple[str, str, int | None], int] = {}
+        mirrors: dict[str, Mirror] = {}
+        is_named = self._recording.manifest.raw_bytes <= MAX_MIRRORED_BYTES
+        for row, data in self._acting(is_named):
+            kind, window_id = row["kind"], row["window_id"]
+            mirror = mirrors.get(window_id)
+            if mirror is None:
+                mirror = mirrors[window_id] = Mirror()
             if row["url"] and last_url.get(window_id) != row["url"]:
                 last_url[window_id] = row["url"]
                 yield self._action(row, "navigate", f"Went to {row['url'][:MAX_TEXT_CHARS]}")
             elif kind in _ACTION_WORDS:
-                words = _ACTION_WORDS[kind]
-                if kind in ("input", "scroll"):
-                    # Typing and scrolling come many a second: one row for each go at it.
-                    key = (f"{kind} {window_id}", row["node_id"])
-                    before = last_input.get(key)
-                    last_input[key] = at_ms
-                    if before is not None and at_ms - before < 2000:
-                        continue
-                yield self._action(row, kind, words)
+                key = (kind, window_id, row["node_id"])
+                before = last_at.get(key)
+                last_at[key] = row["timestamp_ms"]
+                # Typing and scrolling come many a second: one row for each go at it.
+                if kind in ("input", "scroll", "viewport_resize", "selection", "drag") and (
+                    before is not None and row["timestamp_ms"] - before < 2000
+                ):
+                    continue
+                node_id = row["node_id"]
+                if kind == "input" and not _is_by_hand(data):
+                    continue
+                what = "" if node_id is None else in_words(mirror, node_id)
+                alone, of_something = _ACTION_WORDS[kind]
+                text = of_something.format(what) if what and of_something else alone
+                yield self._action(row, kind, text)
             elif kind.startswith("custom:") and not kind.startswith(_INTERNAL_CUSTOM):
                 yield self._action(row, "custom", kind.removeprefix("custom:"))
+            if data is not None and kind != "input":
+                mirror.apply(row["type"], row["source"], data)
+
+    def _acting(self, is_named: bool) -> Iterator[tuple[dict[str, Any], Any]]:
+        """Yield rows with what the mirror needs of them, parsed; None when it needs nothing."""
+        columns = [
+            "timestamp_ms",
+            "window_id",
+            "type",
+            "source",
+            "kind",
+            "node_id",
+            "x",
+            "y",
+            "url",
+            "data",
+        ]
+        if not is_named:
+            columns.remove("data")
+        for batch in self._recording.batches(columns):
+            for row in batch.to_pylist():
+                data = None
+                text = row.get("data")
+                if text is not None and row["kind"] in _PARSED:
+                    try:
+                        data = msgspec.json.decode(text)
+                    except (msgspec.DecodeError, UnicodeError, RecursionError):
+                        data = None
+                yield row, data
 
     def _action(self, row: Mapping[str, Any], kind: str, text: str) -> ActionRow:
+        has_place = kind not in ("scroll", "viewport_resize")
         return ActionRow(
             **self._at(row["timestamp_ms"]),
             window_id=row["window_id"],
             kind=kind,
             text=text,
             node_id=row["node_id"],
-            x=row["x"] if kind != "scroll" else None,
-            y=row["y"] if kind != "scroll" else None,
+            x=row["x"] if has_place else None,
+            y=row["y"] if has_place else None,
         )
 
     def _analytics(self) -> Iterator[AnalyticsRow]:
@@ -349,20 +391,30 @@ class Feeds:
             skip = 0
 
 
-_ACTION_WORDS: Final = {
-    "click": "Clicked",
-    "dbl_click": "Double-clicked",
-    "context_menu": "Opened the context menu",
-    "input": "Typed or chose a value",
-    "scroll": "Scrolled",
-    "touch_start": "Touched",
-    "viewport_resize": "Resized the window",
-    "media_interaction": "Used a video or sound",
-    "selection": "Selected text",
-    "drag": "Dragged",
+_ACTION_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "click": ("Clicked", "Clicked {}"),
+    "dbl_click": ("Double-clicked", "Double-clicked {}"),
+    "context_menu": ("Opened the context menu", "Opened the context menu on {}"),
+    "touch_start": ("Touched", "Touched {}"),
+    "input": ("Typed or chose a value", "Typed or chose in {}"),
+    "scroll": ("Scrolled", ""),
+    "viewport_resize": ("Resized the window", ""),
+    "media_interaction": ("Used a video or sound", ""),
+    "selection": ("Selected text", ""),
+    "drag": ("Dragged", ""),
 }
+"""Of each kind: the words without an element's name, and with it."""
 
+_PARSED: Final = frozenset({"full_snapshot", "meta", "mutation", "input"})
 _INTERNAL_CUSTOM: Final = ("custom:$", "custom:sessionOptions", "custom:posthogConfig")
+
+
+def _is_by_hand(data: Any) -> bool:
+    """Tell a change of the visitor's from what it changes elsewhere: a radio button going off."""
+    if not isinstance(data, Mapping):
+        return True
+    goes_off = data.get("isChecked") is False and data.get("text") in ("on", "")
+    return data.get("userTriggered") is not False or not goes_off
 
 
 def _first(rows: Iterator[Any]) -> Iterator[Any]:

@@ -57,7 +57,7 @@ def running(tmp_path):
     try:
         with (
             Archive.open(tmp_path / "a", create=True) as archive,
-            service(archive, settings, Projects()) as found,
+            service(archive, settings, Projects(), sign_in=False) as found,
             serve(found.app) as url,
         ):
             yield archive, found, url
@@ -74,7 +74,7 @@ def test_live_then_sealed(running):
     assert b"s-live" in page
     assert b">live<" in page
     about = f"{url}/api/recordings/phc_x/s-live"
-    manifest = json.loads(get(about)[1])
+    manifest = json.loads(get(about)[1])["manifest"]
     assert (manifest["events"], manifest["created_ms"]) == (4, 0)
     version = f"{url}/files/phc_x/s-live/events.parquet?events=4"
     first = get(version)[1]
@@ -85,7 +85,7 @@ def test_live_then_sealed(running):
     while not archive.has("phc_x", "s-live") and time.monotonic() < deadline:
         time.sleep(0.05)
     assert [e.to_rrweb() for e in archive.recording("s-live").events(order="arrival")] == visit()
-    assert json.loads(get(about)[1])["created_ms"] > 0
+    assert json.loads(get(about)[1])["manifest"]["created_ms"] > 0
     assert b">live<" not in get(f"{url}/")[1]
 
 

@@ -245,7 +245,9 @@ class Catalog(Protocol):
     def set_tags(self, project: str, id: str, tags: Sequence[str]) -> bool:  # noqa: A002 - the field's name
         """Say which tags a recording has; False when there is no such row."""
 
-    def set_text(self, project: str, id: str, text: SearchText, *, of_sha256: str) -> bool:  # noqa: A002 - the field's name
+    def set_text(
+        self, project: str, id: str, text: SearchText, *, of_sha256: str, is_whole: bool = True
+    ) -> bool:
         """
         Say what of a recording is found by `Filters` ``words``.
 
@@ -254,6 +256,7 @@ class Catalog(Protocol):
             id: Its id.
             text: In place of what was there.
             of_sha256: Digest of the events it was made of.
+            is_whole: False when more could be made of them: `without_text` gives it again.
 
         Returns:
             False, and nothing changes, unless the row says ``events_sha256`` of that: a text
@@ -261,7 +264,7 @@ class Catalog(Protocol):
         """
 
     def without_text(self) -> Iterator[RecordingRow]:
-        """Yield the rows that have no searchable text of their present events."""
+        """Yield the rows that have no whole searchable text of their present events."""
 
     def delete(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
         """Remove a row; False when there was none."""

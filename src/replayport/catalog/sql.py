@@ -156,17 +156,20 @@ _texts = sa.table(
     "replayport_texts",
     sa.column("n", sa.BigInteger),
     sa.column("of_sha256", sa.Text),
+    sa.column("is_whole", sa.Boolean),
     sa.column("words", postgresql.TSVECTOR),
 )
 """As PostgreSQL has it."""
 
 _FTS = """\
 CREATE VIRTUAL TABLE IF NOT EXISTS replayport_texts USING fts5(
-    urls, titles, console, clicked, of_sha256 UNINDEXED, tokenize = 'ascii')"""
+    urls, titles, console, clicked, of_sha256 UNINDEXED,
+    is_whole UNINDEXED, tokenize = 'ascii')"""
 _TSVECTOR = (
     (
         "CREATE TABLE IF NOT EXISTS replayport_texts ("
-        "n bigint PRIMARY KEY, of_sha256 text NOT NULL, words tsvector NOT NULL)"
+        "n bigint PRIMARY KEY, of_sha256 text NOT NULL, is_whole boolean NOT NULL, "
+        "words tsvector NOT NULL)"
     ),
     "CREATE INDEX IF NOT EXISTS replayport_texts_by_words ON replayport_texts USING gin (words)",
 )
@@ -601,7 +604,9 @@ class SqlCatalog:
         with self._writing() as db:
             return bool(db.execute(statement).rowcount)
 
-    def set_text(self, project: str, id: str, text: SearchText, *, of_sha256: str) -> bool:  # noqa: A002 - the field's name
+    def set_text(
+        self, project: str, id: str, text: SearchText, *, of_sha256: str, is_whole: bool = True
+    ) -> bool:
         """Say what of a recording is found, see `Catalog.set_text`."""
         c = _recordings.c
         query = sa.select(c.n).where(
@@ -618,6 +623,7 @@ class SqlCatalog:
                     _texts.insert().values(
                         n=n,
                         of_sha256=of_sha256,
+                        is_whole=is_whole,
                         words=sa.cast(sa.literal(_tsvector(text), sa.Text()), postgresql.TSVECTOR),
                     )
                 )
@@ -625,9 +631,10 @@ class SqlCatalog:
                 db.execute(
                     sa.text(
                         "INSERT INTO replayport_texts (rowid, urls, titles, console, clicked, "
-                        "of_sha256) VALUES (:n, :urls, :titles, :console, :clicked, :of_sha256)"
+                        "of_sha256, is_whole) VALUES (:n, :urls, :titles, :console, :clicked, :of_sha256, "
+                        ":is_whole)"
                     ),
-                    {"n": n, "of_sha256": of_sha256, **asdict(text)},
+                    {"n": n, "of_sha256": of_sha256, "is_whole": is_whole, **asdict(text)},
                 )
         return True
 
@@ -637,7 +644,9 @@ class SqlCatalog:
         last = -1
         while True:
             key = "n" if self._postgres else "rowid"
-            there: Any = sa.select(sa.literal_column(key)).select_from(_texts)
+            there: Any = (
+                sa.select(sa.literal_column(key)).select_from(_texts).where(_texts.c.is_whole)
+            )
             query = (
                 sa.select(c.n, *_COLUMNS)
                 .where(c.n > last, c.events_sha256 != "", c.n.not_in(there))

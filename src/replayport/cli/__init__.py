@@ -24,8 +24,10 @@ from replayport.cli import (
     freeze,
     import_,
     listing,
+    people,
     pull,
     serve,
+    share,
     show_settings,
 )
 from replayport.cli.common import WrongCallError, errors, shown
@@ -89,12 +91,15 @@ app.add_typer(pull.app, name="pull", rich_help_panel="Gather")
 app.command("import", rich_help_panel="Gather")(import_.import_files)
 app.command("list", rich_help_panel="Look")(listing.list_recordings)
 app.command("show", rich_help_panel="Look")(listing.show)
+app.add_typer(share.app, name="share", rich_help_panel="Take out")
 app.command("export", rich_help_panel="Take out")(export.export_recording)
 app.command("freeze", rich_help_panel="Care")(freeze.freeze)
 app.command("verify", rich_help_panel="Care")(care.verify)
 app.command("reindex", rich_help_panel="Care")(care.reindex)
 app.command("compact", rich_help_panel="Care")(care.compact)
 app.add_typer(audit.app, name="audit", rich_help_panel="Privacy")
+app.command("invite", rich_help_panel="Care")(people.invite)
+app.command("token", rich_help_panel="Care")(people.token)
 app.command("settings", rich_help_panel="Care")(show_settings.show_settings)
 
 

@@ -2,7 +2,10 @@
 Gathers what of a recording is searched: addresses, titles, console lines, what was clicked.
 
 Made of the stored events each time they are stored, so it holds nothing that was
-redacted or erased. It is kept in the catalog only.
+redacted or erased. It is kept in the catalog only. The names of what was clicked need the
+page at each moment, which takes as long as storing all the rest; so a draft gives what can
+be had at once (`searchable_columns`), and the whole is made of the stored recording later
+(`searchable_of`): by ``serve`` in its own time, by ``reindex``.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -18,12 +22,16 @@ import pyarrow as pa
 from replayport.catalog.words import SearchText
 from replayport.format.reader import Recording
 from replayport.rrweb.columns import EventColumns
+from replayport.rrweb.described import clicked_names
 
 MAX_TEXTS: Final = 2000
 """Texts of one kind looked at; `catalog.words.MAX_WORDS` bounds what is kept of them."""
 
 MAX_TEXT_CHARS: Final = 4000
 """Of one text."""
+
+MAX_MIRRORED_BYTES: Final = 100 * 2**20
+"""Of events as JSON; of larger recordings what was clicked has no names."""
 
 _TITLE: Final = re.compile(
     rb'"tagName":"title","attributes":\{[^{}]*\},"childNodes":\[\{'
@@ -84,17 +92,31 @@ def searchable_of(recording: Recording) -> SearchText:
 
     urls = recording.table(["url"])["url"].drop_null().unique().to_pylist()
     rows: list[Mapping[str, Any]] = recording.analytics().select(["url", "properties"]).to_pylist()
-    return _searchable(texts(), urls, rows)
+    clicked: Iterable[str] = ()
+    if recording.manifest.clicks and recording.manifest.raw_bytes <= MAX_MIRRORED_BYTES:
+        clicked = clicked_names(_parsed(recording))
+    return _searchable(texts(), urls, rows, clicked)
+
+
+def _parsed(recording: Recording) -> Iterator[tuple[str, int, int | None, Any]]:
+    kinds = ["full_snapshot", "meta", "mutation", "click", "dbl_click", "touch_end"]
+    for event in recording.events(kinds=kinds):
+        try:
+            data = msgspec.json.decode(event.data_json or "null")
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            continue
+        yield event.window_id, event.type, event.source, data
 
 
 def _searchable(
     texts: Iterable[tuple[str, bytes | None]],
     urls: Iterable[str],
     analytics: Iterable[Mapping[str, Any]],
+    clicks: Iterable[str] = (),
 ) -> SearchText:
     titles: list[str] = []
     console: list[str] = []
-    clicked: list[str] = []
+    clicked = list(islice(clicks, MAX_TEXTS))
     visited = list(urls)
     snapshots = 0
     for kind, data in texts:

@@ -141,6 +141,8 @@ async def invalid(request: Request, exc: Exception) -> Response:
 async def replay_error(request: Request, exc: Exception) -> Response:
     """Answer what the package raised."""
     if isinstance(exc, RecordingNotFoundError | AmbiguousRecordingError):
+        # Its own words name similar ids, which may be of projects that are not theirs to see.
+        _log.info("%s %s: %s", request.method, request.url.path, exc)
         return respond(request, 404, "there is no such recording", "not_found")
     _log.error("%s %s: %s", request.method, request.url.path, exc)
     if isinstance(exc, DamagedRecordingError | FormatVersionError):

@@ -99,7 +99,7 @@ async function look() {
   try {
     const answer = await fetch(about);
     if (answer.ok) {
-      const now = await answer.json();
+      const now = (await answer.json()).manifest;
       const atEnd = player.currentMs >= player.durationMs - 250;
       if (now.events > events && (atEnd || player.paused)) {
         const at = Math.floor(player.currentMs);

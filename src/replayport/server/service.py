@@ -5,6 +5,7 @@ Everything `replayport serve` runs, put together: capture, sealing, and the page
 service()
 ├── inbox, sealer              <archive>/inbox, or a folder of its own
 ├── accounts                   users, tokens, links; absent without sign-in
+├── indexer                    makes recordings found by what was clicked
 ├── webhook                    told of what was sealed, when there is one
 └── app
     ├── capture_app            what posthog-js asks, with or without a tee
@@ -42,6 +43,7 @@ from replayport.errors import SettingsError
 from replayport.recording import Manifest
 from replayport.server.app import make_app
 from replayport.server.auth import Access
+from replayport.server.indexer import Indexer
 from replayport.server.live import LiveRecordings
 from replayport.server.services import Services
 from replayport.settings import Settings
@@ -165,6 +167,7 @@ def service(
         )
         if webhook is not None:
             stack.enter_context(webhook)
+        stack.enter_context(Indexer(archive))
         stack.enter_context(sealer)
         yield Service(app, inbox, sealer, tee, access if sign_in else None, webhook)
 

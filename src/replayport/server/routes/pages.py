@@ -39,6 +39,7 @@ from replayport.server.services import Services, read_cursor, services_of, write
 router: Final = APIRouter(include_in_schema=False)
 
 PAGE_ROWS: Final = 100
+_GET: Final = ["GET", "HEAD"]
 APP_INDEX: Final = "app/index.html"
 
 _FILES: Final = {
@@ -85,14 +86,14 @@ PAGE_HANDLERS: Final[dict[Any, Any]] = {_ToSignInError: to_sign_in}
 Viewer = Annotated[Identity, Depends(signed_in)]
 
 
-@router.get("/")
+@router.api_route("/", methods=_GET)
 def index(request: Request, identity: Viewer) -> Response:
     """Show the list."""
     app = app_file(APP_INDEX)
     return app_page(app) if app is not None else plain_list(services_of(request), identity, request)
 
 
-@router.get("/recordings/{project}/{id}")
+@router.api_route("/recordings/{project}/{id}", methods=_GET)
 def player(request: Request, identity: Viewer, project: str, id: str) -> Response:  # noqa: A002
     """Show the player on one recording."""
     services = services_of(request)
@@ -103,9 +104,9 @@ def player(request: Request, identity: Viewer, project: str, id: str) -> Respons
     return HTMLResponse(player_page(recording.manifest, live=recording.manifest.created_ms == 0))
 
 
-@router.get("/projects")
-@router.get("/projects/{name}")
-@router.get("/settings")
+@router.api_route("/projects", methods=_GET)
+@router.api_route("/projects/{name}", methods=_GET)
+@router.api_route("/settings", methods=_GET)
 def app_only(identity: Viewer, name: str = "") -> Response:  # noqa: ARG001 - who asks was checked
     """Show a page only the web app has."""
     app = app_file(APP_INDEX)
@@ -145,7 +146,7 @@ def plain_list(services: Services, identity: Identity, request: Request) -> Resp
     )
 
 
-@router.get("/sign-in")
+@router.api_route("/sign-in", methods=_GET)
 def sign_in(request: Request, next: str = "/") -> Response:  # noqa: A002 - in the address
     """Ask for name and password."""
     services = services_of(request)
@@ -154,7 +155,7 @@ def sign_in(request: Request, next: str = "/") -> Response:  # noqa: A002 - in t
     return HTMLResponse(sign_in_page(safe_path(next)), headers={"cache-control": "no-store"})
 
 
-@router.get("/setup")
+@router.api_route("/setup", methods=_GET)
 def setup() -> Response:
     """Ask for a password; the invitation is behind the ``#`` of the address."""
     return HTMLResponse(setup_page(), headers={"cache-control": "no-store"})
@@ -167,7 +168,7 @@ def safe_path(path: str) -> str:
     return path if is_ours and path.isprintable() and "\\" not in path else "/"
 
 
-@router.get("/static/app/{path:path}")
+@router.api_route("/static/app/{path:path}", methods=_GET)
 def app_static(request: Request, path: str) -> Response:
     """Serve a file of the web app."""
     file = app_file(f"app/{path}")
@@ -178,7 +179,7 @@ def app_static(request: Request, path: str) -> Response:
     return _static(request, file, media, immutable=hashed)
 
 
-@router.get("/static/{name}")
+@router.api_route("/static/{name}", methods=_GET)
 def static(request: Request, name: str) -> Response:
     """Serve a built file or a small script of the pages."""
     if name in _SCRIPTS:
@@ -188,7 +189,7 @@ def static(request: Request, name: str) -> Response:
     return _static(request, static_file(name).read_bytes(), _FILES[name])
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=_GET)
 def health() -> Response:
     """Say that the server runs."""
     return JSONResponse({"ok": True})

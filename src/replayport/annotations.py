@@ -15,17 +15,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, field
 
-from replayport.archive import Archive
+from replayport.archive import ANNOTATIONS, Archive
 from replayport.errors import DamagedRecordingError, RecordingNotFoundError
 from replayport.recording import Manifest, Person, safe_id, safe_project, storable
 
-ANNOTATIONS: Final = "annotations/"
 MAX_TAGS: Final = 50
 MAX_TAG_CHARS: Final = 60
 MAX_NOTES: Final = 1000
@@ -291,15 +290,6 @@ def with_facts(manifest: Manifest, facts: Facts) -> Manifest:
     return msgspec.structs.replace(
         manifest, person=Person(distinct_id=distinct_id, properties=properties)
     )
-
-
-def all_annotations(archive: Archive) -> Iterator[Annotations]:
-    """Yield what was said about each recording of an archive; files that do not read are left."""
-    for info in archive.store.list(ANNOTATIONS):
-        try:
-            yield msgspec.json.decode(archive.store.get(info.key), type=Annotations)
-        except (msgspec.DecodeError, UnicodeDecodeError, FileNotFoundError):
-            continue
 
 
 def _text(text: str) -> str:

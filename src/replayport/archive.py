@@ -9,6 +9,7 @@ An archive: a store, a catalog over it, and the recordings inside.
 │   ├── events.parquet, analytics.parquet, assets.json
 │   └── manifest.json                   written last: with it the recording exists
 ├── assets/<ab>/<sha256>                what was frozen, once for all recordings
+├── annotations/<project>/<id>.json     notes, tags, who it was: see `replayport.annotations`
 └── catalog.sqlite                      a cache of the manifests
 ```
 
@@ -36,7 +37,7 @@ import pyarrow as pa
 
 from replayport import __version__
 from replayport.catalog import open_catalog
-from replayport.catalog.base import NOT_SCORED, Catalog, RecordingRow
+from replayport.catalog.base import Catalog, RecordingRow
 from replayport.catalog.words import SearchText
 from replayport.draft import RecordingDraft
 from replayport.errors import (
@@ -64,7 +65,6 @@ from replayport.recording import (
     Finding,
     Manifest,
     Person,
-    Signals,
     recording_prefix,
     safe_id,
     safe_project,
@@ -78,6 +78,8 @@ ARCHIVE_FORMAT: Final = "replayport-archive"
 ARCHIVE_VERSION: Final = 1
 CATALOG_FILE: Final = "catalog.sqlite"
 RECORDINGS: Final = "recordings/"
+ANNOTATIONS: Final = "annotations/"
+"""What people said about recordings, see `replayport.annotations`."""
 NEXT_MANIFEST_FILE: Final = "manifest.next.json"
 NEXT_SUFFIX: Final = ".next"
 """Ends the names of a rewrite's files until ``manifest.next.json`` says they are all there."""
@@ -91,6 +93,12 @@ class _ArchiveFile(msgspec.Struct):
     format_version: int
     archive_id: str
     created_ms: int
+
+
+class _Tagged(msgspec.Struct):
+    project: str
+    id: str
+    tags: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -542,6 +550,7 @@ class Archive:
             f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S
         ):
             self._delete_at(recording.prefix, manifest)
+            self.store.delete(f"{ANNOTATIONS}{manifest.project}/{manifest.id}.json")
         self.catalog.delete(manifest.project, manifest.id)
         return manifest
 
@@ -588,10 +597,21 @@ class Archive:
         gone = [(r.project, r.id) for r in self.catalog.list() if (r.project, r.id) not in seen]
         for project, recording_id in gone:
             self.catalog.delete(project, recording_id)
+        for project, recording_id, tags in self._tags():
+            self.catalog.set_tags(project, recording_id, tags)
         for row in self.catalog.without_text():
             on_recording(row.key_prefix)
             self.index_text(f"{row.project}/{row.id}")
         return len(seen)
+
+    def _tags(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield what people called recordings (`replayport.annotations`)."""
+        for info in self.store.list(ANNOTATIONS):
+            try:
+                found = msgspec.json.decode(self.store.get(info.key), type=_Tagged)
+            except (msgspec.DecodeError, UnicodeDecodeError, FileNotFoundError):
+                continue  # the recording's page says what is wrong with it
+            yield found.project, found.id, found.tags
 
     def compact(self, recording_id: str) -> tuple[int, int]:
         """
@@ -702,7 +722,6 @@ def encode_draft(
 
 def row_of(manifest: Manifest) -> RecordingRow:
     """Give the catalog's row of a manifest."""
-    signals = manifest.signals or Signals(profile="")
     return RecordingRow(
         id=manifest.id,
         project=manifest.project,
@@ -728,8 +747,6 @@ def row_of(manifest: Manifest) -> RecordingRow:
         urls_text="\n".join(manifest.urls),
         person_label=_label(manifest.person),
         llm_events=manifest.llm_events,
-        signals_text="\n".join(sorted(k for k, n in signals.counts.items() if n > 0)),
-        frustration=NOT_SCORED if signals.frustration is None else signals.frustration,
         activity=sparkline(manifest.activity),
         events_sha256=info.sha256 if (info := manifest.files.get(EVENTS_FILE)) else "",
     )

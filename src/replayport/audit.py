@@ -228,6 +228,7 @@ class AuditLog:
         detail = dict(detail or {})
         if len(msgspec.json.encode(detail)) > MAX_DETAIL_BYTES:
             raise ValueError(f"an audit detail is larger than {MAX_DETAIL_BYTES} bytes")
+        self._key()  # made before the first entry: later its absence means that it was lost
         named = None if target is None else self.target_of(target)
         seq, previous = self._head()
         for _ in range(_ATTEMPTS):

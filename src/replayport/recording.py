@@ -106,17 +106,6 @@ class FrozenAssets(Struct, frozen=True, kw_only=True):
     """When this was last changed."""
 
 
-class Signals(Struct, frozen=True, kw_only=True):
-    """What `replayport signals` found; absent from a recording it never looked at."""
-
-    profile: str
-    """Name of the rules."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """How many of each kind of signal."""
-    frustration: float | None = None
-    """Score, 0 to 1; None when the rules give none."""
-
-
 class Manifest(Struct, frozen=True, kw_only=True):
     """``manifest.json``: who, when, where from, how many; provenance; digests."""
 
@@ -150,8 +139,6 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """Of those, LLM events (``$ai_…``)."""
     activity: list[int] = field(default_factory=list)
     """Things the visitor did in each of `rrweb.activity.PARTS` equally long parts."""
-    signals: Signals | None = None
-    """None when nobody looked for any."""
     person: Person | None = None
     complete: bool = True
     """False when the source is known to hold more than is stored; see ``missing``."""

@@ -190,7 +190,8 @@ class Catalog(Protocol):
         """
         Add rows, replacing those of the same project and id, except for their tags.
 
-        A row whose ``events_sha256`` changes loses its searchable text with it. Takes the rows in batches, each all or nothing; the iterable may be endless in size.
+        A row whose ``events_sha256`` changes loses its searchable text, signals and score; one
+        whose events are the same keeps them, whatever is given. Takes the rows in batches, each all or nothing; the iterable may be endless in size.
         """
 
     def get(self, id: str, project: str | None = None) -> RecordingRow:  # noqa: A002 - the field's name
@@ -245,8 +246,35 @@ class Catalog(Protocol):
     def set_tags(self, project: str, id: str, tags: Sequence[str]) -> bool:  # noqa: A002 - the field's name
         """Say which tags a recording has; False when there is no such row."""
 
+    def set_signals(
+        self,
+        project: str,
+        id: str,  # noqa: A002 - the field's name
+        *,
+        kinds: Iterable[str],
+        frustration: float | None,
+    ) -> bool:
+        """
+        Say which signals were found in a recording, and its score.
+
+        Args:
+            project: Its project.
+            id: Its id.
+            kinds: Of the signals.
+            frustration: 0 to 1; None when there is no score.
+
+        Returns:
+            False when there is no such row.
+        """
+
     def set_text(
-        self, project: str, id: str, text: SearchText, *, of_sha256: str, is_whole: bool = True
+        self,
+        project: str,
+        id: str,  # noqa: A002 - the field's name
+        text: SearchText,
+        *,
+        of_sha256: str,
+        is_whole: bool = True,
     ) -> bool:
         """
         Say what of a recording is found by `Filters` ``words``.

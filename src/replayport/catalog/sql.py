@@ -42,7 +42,14 @@ from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from replayport.catalog.base import Filters, JsonObject, PageKey, RecordingRow, order_field
+from replayport.catalog.base import (
+    NOT_SCORED,
+    Filters,
+    JsonObject,
+    PageKey,
+    RecordingRow,
+    order_field,
+)
 from replayport.catalog.words import FIELDS, Query, SearchText, parse_query
 from replayport.errors import (
     AmbiguousRecordingError,
@@ -186,6 +193,9 @@ _state = sa.Table(
 _FIELDS: Final = tuple(field.name for field in fields(RecordingRow))
 _KEPT: Final = ("project", "id", "tags_text")
 """Not changed by `upsert`: tags are said by people, not by the manifest."""
+
+_OF_EVENTS: Final = ("signals_text", "frustration")
+"""Kept by `upsert` while the events are the same: they were found in them."""
 
 _COLUMNS: Final = tuple(_recordings.c[name] for name in _FIELDS)
 
@@ -348,7 +358,12 @@ class SqlCatalog:
     def upsert(self, rows: Iterable[RecordingRow]) -> None:
         """Add or replace rows, see `Catalog.upsert`."""
         insert = (postgresql if self._postgres else sqlite).insert(_recordings)
-        changed = {name: insert.excluded[name] for name in _FIELDS if name not in _KEPT}
+        changed: dict[str, Any] = {
+            name: insert.excluded[name] for name in _FIELDS if name not in _KEPT
+        }
+        is_same = _recordings.c.events_sha256 == insert.excluded.events_sha256
+        for name in _OF_EVENTS:
+            changed[name] = sa.case((is_same, _recordings.c[name]), else_=insert.excluded[name])
         statement = insert.on_conflict_do_update(index_elements=["project", "id"], set_=changed)
         remaining = iter(rows)
         while batch := list(islice(remaining, _BATCH_ROWS)):
@@ -564,7 +579,7 @@ class SqlCatalog:
         c = _recordings.c
         query = sa.select(c.project, sa.func.count()).group_by(c.project).order_by(c.project)
         with self._reading() as db:
-            return dict(db.execute(query).tuples().all())
+            return {str(row[0]): int(row[1]) for row in db.execute(query)}
 
     def totals(self) -> dict[str, int]:
         """Give sums over all recordings, see `Catalog.totals`."""
@@ -604,8 +619,35 @@ class SqlCatalog:
         with self._writing() as db:
             return bool(db.execute(statement).rowcount)
 
+    def set_signals(
+        self,
+        project: str,
+        id: str,  # noqa: A002 - the field's name
+        *,
+        kinds: Iterable[str],
+        frustration: float | None,
+    ) -> bool:
+        """Say which signals were found, see `Catalog.set_signals`."""
+        c = _recordings.c
+        statement = (
+            sa.update(_recordings)
+            .where(c.project == project, c.id == id)
+            .values(
+                signals_text="\n".join(sorted(set(kinds))),
+                frustration=NOT_SCORED if frustration is None else frustration,
+            )
+        )
+        with self._writing() as db:
+            return bool(db.execute(statement).rowcount)
+
     def set_text(
-        self, project: str, id: str, text: SearchText, *, of_sha256: str, is_whole: bool = True
+        self,
+        project: str,
+        id: str,  # noqa: A002 - the field's name
+        text: SearchText,
+        *,
+        of_sha256: str,
+        is_whole: bool = True,
     ) -> bool:
         """Say what of a recording is found, see `Catalog.set_text`."""
         c = _recordings.c

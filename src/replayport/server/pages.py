@@ -157,8 +157,8 @@ form.addEventListener("submit", async (event) => {
 """
 
 SHARED_SCRIPT: Final = """\
-// The page of a link: asks for the password, starts the player, lists what the link shows,
-// and, in a frame, does what the page around it asks. Nothing recorded goes to that page.
+// The page of a link: asks for the password, starts the player, lists what the link shows.
+// In a frame the player itself listens to the page around it (its attribute `embed`).
 const page = document.body.dataset;
 const base = `/shared/${page.token}`;
 const player = document.querySelector("replayport-player");
@@ -209,40 +209,6 @@ async function show(feed, query, startMs) {
 function clock(ms) {
   const seconds = Math.floor(ms / 1000);
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-}
-
-if (page.embedded !== undefined && window.parent !== window) {
-  const parents = page.parents.split(" ");
-  let listener = null; // the origin that said hello
-  const allowed = (origin) =>
-    parents.some((known) => {
-      if (known === "*" || known === origin) return true;
-      const [scheme, host] = known.split("://*.");
-      return host !== undefined && origin.startsWith(`${scheme}://`) && origin.endsWith(`.${host}`);
-    });
-  const tell = (type) => {
-    if (listener === null) return;
-    const { currentMs, durationMs, paused } = player;
-    window.parent.postMessage({ replayport: 1, type, currentMs, durationMs, paused }, listener);
-  };
-  window.addEventListener("message", (event) => {
-    const asked = event.data;
-    if (event.source !== window.parent || !allowed(event.origin)) return;
-    if (typeof asked !== "object" || asked === null || asked.replayport !== 1) return;
-    if (asked.type === "hello") {
-      listener = event.origin === "null" ? "*" : event.origin;
-      tell("hello");
-    } else if (asked.type === "play") {
-      player.play();
-    } else if (asked.type === "pause") {
-      player.pause();
-    } else if (asked.type === "seek" && Number.isFinite(asked.ms) && asked.ms >= 0) {
-      player.seek(asked.ms);
-    }
-  });
-  for (const type of ["ready", "firstframe", "play", "pause", "timeupdate", "ended"]) {
-    player.addEventListener(type, () => tell(type));
-  }
 }
 
 if (form) {
@@ -353,7 +319,7 @@ def shared_page(
         token: Of the link.
         asks_password: Show a field for it first.
         embedded: For a frame: no header, and it listens to the page around it.
-        parents: Origins it listens to then.
+        parents: Origins that may drive the player then.
         feeds: What it lists beside the player.
     """
     top = "" if embedded else f'<header class="top"><span class="brand">{_LOGO}</span></header>'
@@ -364,16 +330,16 @@ def shared_page(
 <p class="said" role="alert"></p><button>Watch</button></main></form>"""
     said = "" if asks_password else '<p class="said" role="alert"></p>'
     listed = '<ul class="feed" aria-label="What happened" hidden></ul>' if feeds else ""
-    embed = f' data-embedded data-parents="{escape(" ".join(parents))}"' if embedded else ""
+    embed = f'embed="{escape(" ".join(parents))}" ' if embedded else ""
     page = _page(
         "Session replay",
         f"""{top}{form}{said}<div class="stage">
-<replayport-player {"hidden " if asks_password else ""}></replayport-player>{listed}</div>
+<replayport-player {embed}{"hidden" if asks_password else ""}></replayport-player>{listed}</div>
 <noscript><main>This page plays a recording and needs JavaScript.</main></noscript>
 <script src="/static/player.js"></script><script src="/static/shared.js"></script>""",
         _STYLE + _FORM_STYLE + _SHARED_STYLE,
     )
-    return page.replace("<body>", f'<body data-token="{escape(token)}"{embed}>', 1)
+    return page.replace("<body>", f'<body data-token="{escape(token)}">', 1)
 
 
 def list_page(

@@ -34,7 +34,7 @@ SHOWS: Final[dict[str, str]] = {
 
 Show = Literal["replay", "actions", "all"]
 
-_ORIGIN: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?")
 
 
 class ShareError(ValueError):
@@ -197,9 +197,9 @@ def checked_origin(text: str) -> str:
     Give an origin as a policy may name it.
 
     Raises:
-        ShareError: It is none: ``https://help.example.com``, ``https://*.example.com``, ``*``.
+        ShareError: It is none: ``https://help.example.com`` or ``*``.
     """
-    origin = text.strip().rstrip("/")
+    origin = text.strip().rstrip("/").lower()
     if origin != "*" and not _ORIGIN.fullmatch(origin):
         raise ShareError(
             "an origin is written https://help.example.com, with a port if it has one, or * for "

@@ -116,8 +116,8 @@ def test_filters(ann, server):
         {"q": "x" * 501},
     ],
 )
-def test_what_cannot_be_meant_is_a_bad_request(ann, params):
-    answer = ann.get("/api/recordings", params=params)
+def test_what_cannot_be_meant_is_a_bad_request(walked, params):
+    answer = walked.program("session_recording:read").get("/api/recordings", params=params)
     assert answer.status_code == 400
     assert answer.json()["reason"] in ("invalid", "invalid_cursor")
 
@@ -140,8 +140,13 @@ def test_what_cannot_be_meant_is_a_bad_request(ann, params):
         "%",
     ],
 )
-def test_a_search_is_words_and_no_language(ann, text):
-    assert ann.get("/api/recordings", params={"q": text}).status_code == 200
+def test_a_search_is_words_and_no_language(walked, text):
+    assert (
+        walked.program("session_recording:read")
+        .get("/api/recordings", params={"q": text})
+        .status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize("order", ["start_ms", "-duration_ms", "-errors", "-frustration", "clicks"])

@@ -51,7 +51,7 @@ MAX_KEYS: Final = 20
 MAX_PAGE: Final = 1000
 MAX_QUERY_ROWS: Final = 50_000
 _MAX_OFFSET: Final = 1_000_000
-_AGO: Final = re.compile(r"-(\d{1,5})([hdwmy])")
+_AGO: Final = re.compile(r"-([0-9]{1,5})([hdwmy])")
 _AGO_HOURS: Final = {"h": 1, "d": 24, "w": 24 * 7, "m": 24 * 30, "y": 24 * 365}
 
 _ORDERS: Final = {
@@ -275,7 +275,9 @@ def _find(services: Services, project: str, session_id: str) -> RecordingRow:
 
 
 def _keys(first: str | None, last: str | None) -> tuple[int, int]:
-    if not (first and last and re.fullmatch(r"\d{1,9}", first) and re.fullmatch(r"\d{1,9}", last)):
+    if not (
+        first and last and re.fullmatch(r"[0-9]{1,9}", first) and re.fullmatch(r"[0-9]{1,9}", last)
+    ):
         raise ApiError("invalid", "Must provide valid blob keys")
     a, b = int(first), int(last)
     if b < a or b - a > MAX_KEYS:
@@ -386,7 +388,7 @@ def _bound(values: dict[str, Any], name: str) -> int:
 
 
 def _clause(text: str, name: str, usual: int) -> int:
-    found = re.search(rf"\b{name}\s+(\d{{1,9}})\b", text)
+    found = re.search(rf"\b{name}\s+([0-9]{{1,9}})\b", text)
     return int(found[1]) if found else usual
 
 

@@ -55,6 +55,9 @@ class Filters(TypedDict, total=False):
     """Only of one of these distinct ids."""
     url_contains: str | None
     """A URL visited contains this, character for character."""
+    url_words: str | None
+    """Words of a URL visited, in a row, the last may be cut short: ``shop.example/pay``. Unlike
+    `url_contains` it is found by an index."""
     min_duration_ms: int | None
     """At least this long."""
     max_duration_ms: int | None
@@ -289,6 +292,20 @@ class Catalog(Protocol):
         Returns:
             False, and nothing changes, unless the row says ``events_sha256`` of that: a text
             of other events than the stored ones is never searched.
+        """
+
+    def set_texts(
+        self, texts: Iterable[tuple[str, str, SearchText, str]], *, is_whole: bool = True
+    ) -> int:
+        """
+        Do `set_text` for many, in batches.
+
+        Args:
+            texts: Project, id, text, and digest of the events it was made of.
+            is_whole: As in `set_text`.
+
+        Returns:
+            How many were stored.
         """
 
     def without_text(self) -> Iterator[RecordingRow]:

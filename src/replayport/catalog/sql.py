@@ -50,7 +50,7 @@ from replayport.catalog.base import (
     RecordingRow,
     order_field,
 )
-from replayport.catalog.words import FIELDS, Query, SearchText, parse_query
+from replayport.catalog.words import FIELDS, Query, SearchText, Term, parse_query
 from replayport.errors import (
     AmbiguousRecordingError,
     CatalogError,
@@ -65,6 +65,9 @@ _BUSY_TIMEOUT_S: Final = 30
 _BATCH_ROWS: Final = 500
 _PAGE_ROWS: Final = 500
 _NEAR_POOL: Final = 200
+_FEW_SQLITE: Final = 5_000
+_FEW_POSTGRES: Final = 2_000
+"""Up to so many found by their words are few, see `SqlCatalog._has_words`; bench/catalog.py."""
 _ADVISORY_LOCK: Final = 0x7265706C6179  # "replay"; any number of our own
 _DAMAGED_CODES: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 
@@ -496,7 +499,9 @@ class SqlCatalog:
             after = rows[-1].page_key(field)
             left = None if left is None else left - len(rows)
 
-    def _where(self, **filters: Unpack[Filters]) -> Sequence[sa.ColumnElement[bool]]:
+    def _where(
+        self, *, all_wanted: bool = False, **filters: Unpack[Filters]
+    ) -> Sequence[sa.ColumnElement[bool]]:
         unknown = filters.keys() - Filters.__annotations__.keys()
         if unknown:
             raise TypeError(f"no filter is called {min(unknown)!r}")
@@ -515,12 +520,16 @@ class SqlCatalog:
         if "signals" in given:
             kinds = [self._has_line(c.signals_text, kind) for kind in given["signals"]]  # type: ignore[attr-defined]
             where.append(sa.or_(sa.false(), *kinds))
-        if "words" in given:
-            query = parse_query(str(given["words"]), filters.get("words_in") or FIELDS)
-            if query.terms:
-                where.append(c.n.in_(self._matching(query)))
-            elif str(given["words"]).strip():
-                where.append(sa.false())  # nothing in it is a word, so nothing has it
+        for name, fields_ in (
+            ("words", filters.get("words_in") or FIELDS),
+            ("url_words", ("urls",)),
+        ):
+            if name in given:
+                query = parse_query(str(given[name]), fields_)
+                if query.terms:
+                    where.append(self._has_words(query, all_wanted=all_wanted))
+                elif str(given[name]).strip():
+                    where.append(sa.false())  # nothing in it is a word, so nothing has it
         return where
 
     def _position(self, column: Any, text: Any) -> sa.ColumnElement[int]:
@@ -533,8 +542,38 @@ class SqlCatalog:
             column != "", self._position(lines, sa.literal(f"\n{line}\n", _AnyText())) > 0
         )
 
-    def _matching(self, query: Query) -> Any:
-        """Give the numbers of the rows whose text has all terms, as a subquery."""
+    def _has_words(self, query: Query, *, all_wanted: bool) -> sa.ColumnElement[bool]:
+        """
+        Say that a row's text has all terms, in the way that suits how many have.
+
+        Few: their numbers, and the rest of the question is asked of those. Many: each row is
+        looked at in the order wanted, for a page of them is soon found; planners cannot tell,
+        because they know nothing of how often the beginning of a word occurs. Nor does it
+        help where all are wanted, as for counting.
+        """
+        matching = self._matching(query)
+        if all_wanted:
+            return _recordings.c.n.in_(matching)
+        few = _FEW_POSTGRES if self._postgres else _FEW_SQLITE
+        with self._reading() as db:
+            if self._postgres:  # a limit lures it into looking at every row
+                db.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            numbers = list(db.scalars(matching.limit(few + 1)))
+        if len(numbers) <= few:
+            return _recordings.c.n.in_(numbers if self._postgres else matching)
+        if self._postgres:
+            one = matching.where(_texts.c.n == _recordings.c.n).correlate(_recordings)
+            # OFFSET keeps it from making a join of it, which would look at all rows.
+            return sa.exists(one.offset(0))
+        # FTS5 would look through its index once a row; the words stand in the row as well.
+        rowid: Any = sa.literal_column("replayport_texts.rowid")
+        one = sa.select(rowid).select_from(_texts).where(rowid == _recordings.c.n)
+        return sa.exists(
+            one.where(*(_stands_in(t, query) for t in query.terms)).correlate(_recordings)
+        )
+
+    def _matching(self, query: Query) -> sa.Select[Any]:
+        """Select the numbers of the rows whose text has all terms."""
         if not self._postgres:
             columns = " ".join(query.fields)
             text = " AND ".join(
@@ -542,9 +581,11 @@ class SqlCatalog:
                 for term in query.terms
             )
             return (
-                sa.select(sa.literal_column("rowid"))
+                sa.select(sa.literal_column("rowid", sa.Integer))
                 .select_from(_texts)
-                .where(sa.text("replayport_texts MATCH :matching").bindparams(matching=text))
+                .where(
+                    sa.literal_column("replayport_texts").op("MATCH")(sa.literal(text, sa.Text()))
+                )
             )
         everywhere = set(query.fields) == set(FIELDS)
         labels = [""] if everywhere else [_WEIGHTS[f] for f in query.fields]
@@ -566,7 +607,11 @@ class SqlCatalog:
 
     def count(self, *, at_most: int | None = None, **filters: Unpack[Filters]) -> int:
         """Count recordings, see `Catalog.count`."""
-        found = sa.select(sa.literal(1)).select_from(_recordings).where(*self._where(**filters))
+        found = (
+            sa.select(sa.literal(1))
+            .select_from(_recordings)
+            .where(*self._where(all_wanted=True, **filters))
+        )
         if at_most is not None:
             found = found.limit(at_most)
         with self._reading() as db:
@@ -650,35 +695,34 @@ class SqlCatalog:
         is_whole: bool = True,
     ) -> bool:
         """Say what of a recording is found, see `Catalog.set_text`."""
+        return bool(self.set_texts([(project, id, text, of_sha256)], is_whole=is_whole))
+
+    def set_texts(
+        self, texts: Iterable[tuple[str, str, SearchText, str]], *, is_whole: bool = True
+    ) -> int:
+        """Say what of many is found, see `Catalog.set_texts`."""
         c = _recordings.c
-        query = sa.select(c.n).where(
-            c.project == project, c.id == id, c.events_sha256 == of_sha256, c.events_sha256 != ""
-        )
-        with self._writing() as db:
-            # Locked: the row's events must not change between here and the end.
-            n = db.execute(query.with_for_update()).scalar()
-            if n is None:
-                return False
-            self._drop_texts(db, [n])
-            if self._postgres:
-                db.execute(
-                    _texts.insert().values(
-                        n=n,
-                        of_sha256=of_sha256,
-                        is_whole=is_whole,
-                        words=sa.cast(sa.literal(_tsvector(text), sa.Text()), postgresql.TSVECTOR),
-                    )
-                )
-            else:
-                db.execute(
-                    sa.text(
-                        "INSERT INTO replayport_texts (rowid, urls, titles, console, clicked, "
-                        "of_sha256, is_whole) VALUES (:n, :urls, :titles, :console, :clicked, :of_sha256, "
-                        ":is_whole)"
-                    ),
-                    {"n": n, "of_sha256": of_sha256, "is_whole": is_whole, **asdict(text)},
-                )
-        return True
+        remaining, done = iter(texts), 0
+        while batch := list(islice(remaining, _BATCH_ROWS)):
+            named = {(project, id_): (text, sha) for project, id_, text, sha in batch}
+            query = (
+                sa.select(c.n, c.project, c.id, c.events_sha256)
+                .where(sa.tuple_(c.project, c.id).in_(list(named)), c.events_sha256 != "")
+                .order_by(c.project, c.id)
+            )
+            with self._writing() as db:
+                # Locked: a row's events must not change between here and the end.
+                rows: list[dict[str, Any]] = []
+                for n, project, id_, stored_sha in db.execute(query.with_for_update()):
+                    text, sha = named[project, id_]
+                    if sha == stored_sha:
+                        rows.append({"n": n, "of_sha256": sha, "is_whole": is_whole})
+                        rows[-1] |= {"words": _tsvector(text)} if self._postgres else asdict(text)
+                self._drop_texts(db, [row["n"] for row in rows])
+                if rows:
+                    db.execute(_INSERT_TSVECTOR if self._postgres else _INSERT_FTS, rows)
+            done += len(rows)
+        return done
 
     def without_text(self) -> Iterator[RecordingRow]:
         """Yield the rows without searchable text, see `Catalog.without_text`."""
@@ -719,8 +763,8 @@ class SqlCatalog:
         if self._postgres:
             with self._translating(), self._engine.connect() as connection:
                 db = connection.execution_options(isolation_level="AUTOCOMMIT")
-                db.exec_driver_sql("VACUUM replayport_texts")
-                db.exec_driver_sql("VACUUM replayport_recordings")
+                db.exec_driver_sql("VACUUM ANALYZE replayport_texts")
+                db.exec_driver_sql("VACUUM ANALYZE replayport_recordings")
             return
         with self._writing() as db:
             # Words of deleted rows stay in older parts of the index until parts are merged.
@@ -779,6 +823,27 @@ _CONDITIONS: Final[dict[str, Callable[[Any], sa.ColumnElement[bool]]]] = {
     "ids": lambda v: sa.or_(_recordings.c.session_id.in_(list(v)), _recordings.c.id.in_(list(v))),
 }
 """Filters that are one comparison."""
+
+
+def _stands_in(term: Term, query: Query) -> sa.ColumnElement[bool]:
+    """Say that a row's words have a term in one of the fields, word for word."""
+    wanted = f" {' '.join(term.words)}{'' if term.is_prefix else ' '}"
+    return sa.or_(
+        *(
+            sa.func.instr(sa.literal(" ") + sa.column(name) + sa.literal(" "), wanted) > 0
+            for name in query.fields
+        )
+    )
+
+
+_INSERT_FTS: Final = sa.text(
+    "INSERT INTO replayport_texts (rowid, urls, titles, console, clicked, of_sha256, is_whole) "
+    "VALUES (:n, :urls, :titles, :console, :clicked, :of_sha256, :is_whole)"
+)
+_INSERT_TSVECTOR: Final = sa.text(
+    "INSERT INTO replayport_texts (n, of_sha256, is_whole, words) "
+    "VALUES (:n, :of_sha256, :is_whole, CAST(:words AS tsvector))"
+)
 
 
 def _tsvector(text: SearchText) -> str:

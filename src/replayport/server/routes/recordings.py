@@ -175,7 +175,11 @@ def filters_of(
         list[str] | None, Query(alias="in", description=f"Where: {', '.join(FIELDS)}.")
     ] = None,
     url: Annotated[
-        str | None, Query(max_length=2000, description="An address visited contains this.")
+        str | None,
+        Query(
+            max_length=2000,
+            description="An address visited has these words in a row: `shop.example/pay`.",
+        ),
     ] = None,
     person: Annotated[str | None, Query(max_length=1000, description="A distinct id.")] = None,
     since: Annotated[
@@ -204,7 +208,7 @@ def filters_of(
         projects=identity.projects,
         words=q.strip() or None,
         words_in=q_in,
-        url_contains=url or None,
+        url_words=(url or "").strip() or None,
         person=person or None,
         since_ms=since_ms,
         until_ms=until_ms,

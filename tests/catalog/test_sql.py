@@ -626,7 +626,11 @@ def found(catalog: Catalog, words: str, **filters: Any) -> list[int]:
     return numbers
 
 
-def test_full_text_search(catalog: Catalog) -> None:
+@pytest.mark.parametrize("few", [1000, 0])
+def test_full_text_search(catalog: Catalog, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever way of asking is chosen, the same are found."""
+    monkeypatch.setattr(sql, "_FEW_SQLITE", few)
+    monkeypatch.setattr(sql, "_FEW_POSTGRES", few)
     said(
         catalog, 1, urls="https://shop.example/cart?step=2", titles="Your bag", console="boom at x"
     )
@@ -660,6 +664,11 @@ def test_full_text_search(catalog: Catalog) -> None:
     assert found(catalog, "bag", words_in=["titles"]) == [1, 2]
     assert found(catalog, "cart", project="p2") == []
     assert found(catalog, "cart", since_ms=make_row(2).start_ms) == [3]
+    assert [r.id[-1] for r in catalog.list(url_words="example/cart", order="start_ms")] == [
+        "1",
+        "3",
+    ]
+    assert catalog.count(url_words="bag") == 0
     assert found(catalog, "   ") == [1, 2, 3]
     assert found(catalog, "!!") == []
 

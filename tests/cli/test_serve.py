@@ -1,7 +1,8 @@
-"""``replayport serve``: pages on this machine only, capture anywhere."""
+"""``replayport serve``: capture for anybody, pages for who is signed in."""
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -41,7 +42,7 @@ def get(url):
         return e.code, e.read()
 
 
-def test_where_others_reach_it_there_is_capture_and_no_page(tmp_path, built):
+def test_where_others_reach_it_pages_ask_who_it_is(tmp_path, built):
     url = tmp_path / "a"
     with Archive.open(url, create=True) as archive:
         archive.write(draft(session_id="s-1"))
@@ -50,9 +51,40 @@ def test_where_others_reach_it_there_is_capture_and_no_page(tmp_path, built):
         address = address_of(running)
         for page in ("/", "/recordings/p/s-1", "/api/recordings", "/files/p/s-1/events.parquet"):
             status, body = get(address + page)
-            assert status == 404, page
-            assert b"s-1" not in body
+            assert status in (200, 401), page  # 200: where one signs in
+            assert b"shop.example" not in body
         assert get(f"{address}/array/phc_any/config")[0] == 200
+    finally:
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=30)
+
+
+def test_without_sign_in_it_stays_on_this_machine(tmp_path):
+    result = run("serve", "--host", "0.0.0.0", "--no-auth", "--archive", tmp_path / "a")
+    assert result.exit_code == 2
+    assert "this machine only" in result.stderr
+
+
+def test_the_first_start_prints_where_the_first_administrator_begins(tmp_path, built):
+    running = process("serve", "--port", "0", "--archive", tmp_path / "a")
+    try:
+        address = address_of(running)
+        for _ in range(5):
+            found = re.search(r"(http://\S+)/setup#(\S+)", running.stderr.readline().decode())
+            if found:
+                break
+        assert found[1] == address
+        body = json.dumps({"secret": found[2], "name": "ann", "password": "correct horse battery"})
+        request = urllib.request.Request(
+            f"{address}/api/invites/accept",
+            body.encode(),
+            {"content-type": "application/json", "origin": address},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            cookie = answer.headers["set-cookie"].partition(";")[0]
+        request = urllib.request.Request(f"{address}/api/users", headers={"cookie": cookie})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert [u["name"] for u in json.loads(answer.read())] == ["ann"]
     finally:
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=30)
@@ -79,7 +111,7 @@ def test_it_serves_and_stops(tmp_path, built):
     url = tmp_path / "a"
     with Archive.open(url, create=True) as archive:
         archive.write(draft(session_id="s-1"))
-    running = process("serve", "--port", "0", "--archive", url)
+    running = process("serve", "--no-auth", "--port", "0", "--archive", url)
     try:
         status, body = get(f"{address_of(running)}/")
         assert status == 200

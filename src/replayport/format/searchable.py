@@ -35,7 +35,7 @@ MAX_MIRRORED_BYTES: Final = 100 * 2**20
 
 _TITLE: Final = re.compile(
     rb'"tagName":"title","attributes":\{[^{}]*\},"childNodes":\[\{'
-    rb'"type":3,"textContent":("(?:[^"\\\\]|\\\\.){0,2000}")'
+    rb'"type":3,"textContent":("(?:[^"\\]|\\.){0,2000}")'
 )
 """The title in a full snapshot, in the order of keys every recorder writes."""
 

@@ -34,7 +34,7 @@ $(STATIC): $(VENV)/.ready $(WEB_SOURCES)
 browser: $(VENV)/.ready ## find or install a Chromium
 	@$(BIN)/python dev/browser.py
 
-demo: $(STATIC) ## a small PostHog, its recordings pulled, archived and playing in your browser
+demo: $(STATIC) ## a shop that records you, a small PostHog to pull from, both playing in your browser
 	@if [ -n "$(ONCE)" ]; then $(BIN)/python dev/browser.py && exec $(BIN)/replayport demo --once; \
 	 else exec $(BIN)/replayport demo; fi
 
@@ -59,7 +59,7 @@ unit: $(STATIC) browser
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests
 
-torture: $(STATIC) ## kill the capture server 200 times under load and count what was lost
+torture: $(STATIC) ## kill the capture server 200 times under load, count what was lost; then 20,000 sessions
 	@$(BIN)/python dev/torture.py --kills 200
 
 bench: $(STATIC) ## honest timings against named baselines; raw results in bench/results

@@ -134,7 +134,7 @@ def measure(kind: str, url: str, folder: Path, rows: int, repeat: int) -> list[d
         began = time.perf_counter()
         fill(archive, rows)
         if kind == "postgresql":  # what its own daemon does after a while
-            archive.catalog.purge()
+            archive.catalog.scrub()
         console.print(f"{kind}: {rows:,} rows in {time.perf_counter() - began:.0f} s")
         with (
             Accounts.open("sqlite://") as accounts,
@@ -213,7 +213,7 @@ def fill(archive: Archive, rows: int) -> None:
             person_label=f"person{n}@x.example",
             llm_events=int(chance.random() < 0.02),
             activity="".join(chance.choice("0123456789") for _ in range(40)),
-            events_sha256="a" * 64,
+            content_sha256="a" * 64,
         )
         text = SearchText.of(
             {
@@ -234,7 +234,7 @@ def fill(archive: Archive, rows: int) -> None:
 def put(catalog: Any, batch: list[tuple[RecordingRow, SearchText]], chance: random.Random) -> None:
     """Store a batch with texts, and signals and tags for a few."""
     catalog.upsert(row for row, _ in batch)
-    catalog.set_texts((row.project, row.id, text, row.events_sha256) for row, text in batch)
+    catalog.set_texts((row.project, row.id, text, row.content_sha256) for row, text in batch)
     for row, _ in batch:
         if chance.random() < 0.02:
             score = chance.random()

@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -133,6 +134,8 @@ def measure(
             for label, v in speeds.items()
         ],
     )
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
+    console.print(f"peak memory of the Python side, inputs and all variants: {peak_mb:.0f} MB")
     return [
         {
             "set": name,

@@ -10,7 +10,19 @@ from pathlib import Path
 
 from common import ROOT_ENV, console, load_average, machine
 
-BENCHMARKS = ("decode", "size", "memory", "first_frame", "capture", "catalog")
+BENCHMARKS = (
+    "decode",
+    "size",
+    "memory",
+    "first_frame",
+    "player",
+    "capture",
+    "catalog",
+    "mirror",
+    "actions",
+    "features",
+    "frustration",
+)
 HIGH_LOAD = 1.0
 """Of the machine before anything was started; above it somebody else is at work."""
 

@@ -13,6 +13,7 @@ documentation is what the code holds.
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import importlib
 import inspect
@@ -23,17 +24,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pyarrow as pa
 import typer.main
 
 import replayport
 from replayport import errors
+from replayport.analysis import actions
+from replayport.analysis.features import FEATURES, NEEDS, Feature
+from replayport.analysis.findings import ANALYSIS_FINDINGS
+from replayport.analysis.frustration import WEIGHTS
+from replayport.analysis.profiles import KIND_WORDS, PROFILES
+from replayport.analysis.profiles import KINDS as SIGNAL_KINDS
+from replayport.analysis.tables import ACTIONS_SCHEMA
 from replayport.audit import ACTIONS, AUDIT_PROBLEMS
 from replayport.cli import app
 from replayport.export import EXPORTS
+from replayport.feature_files import SCHEMA as FEATURE_SCHEMA
 from replayport.format.schema import ANALYTICS_SCHEMA, EVENTS_SCHEMA
 from replayport.format.verify import PROBLEM_MEANINGS
 from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS
+from replayport.rrweb.mirror import dom
 from replayport.settings import SETTINGS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -299,6 +310,48 @@ def schema_page() -> str:
     return _page("Columns", "From `replayport.format.schema`.", body)
 
 
+def field_meanings(c: type) -> dict[str, str]:
+    """Give each field's docstring, from the source; fields without one share the next one's."""
+    meanings: dict[str, str] = {}
+    waiting: list[str] = []
+    for node in ast.parse(inspect.cleandoc(inspect.getsource(c))).body[0].body:  # type: ignore[attr-defined]
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            waiting.append(node.target.id)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and waiting:
+            meanings[waiting.pop()] = str(node.value.value)
+    return meanings
+
+
+def actions_page() -> str:
+    """Make the page of actions: columns, kinds, findings."""
+    meanings = field_meanings(actions.Action)
+    columns = (
+        (
+            f"`{f.name}`",
+            type_name(f.type),
+            "yes" if f.nullable else "no",
+            meanings.get(f.name, "").replace("``", "`"),
+        )
+        for f in ACTIONS_SCHEMA
+    )
+    kinds = ((f"`{kind.value}`", meaning) for kind, meaning in actions.KIND_MEANINGS.items())
+    findings = (
+        (f"`{code}`", meaning)
+        for code, meaning in sorted({**actions.FINDING_MEANINGS, **dom.FINDING_MEANINGS}.items())
+    )
+    body = (
+        "What `recording.actions()` gives, one row an action, ordered by time. How actions are\n"
+        "read from events, and what they do not claim, is in the\n"
+        "[explanation](../explanation/actions.md).\n\n"
+        + table(("column", "type", "null", "what"), columns)
+        + "\n## Kinds\n\n"
+        + table(("kind", "what"), kinds)
+        + "\n## Findings\n\nCounted in `recording.action_log().findings`: what was odd on the way.\n\n"
+        + table(("finding", "meaning"), findings)
+    )
+    return _page("Actions", "From `replayport.analysis` and `replayport.rrweb.mirror`.", body)
+
+
 def _members(c: type) -> Iterator[tuple[str, ...]]:
     for name, member in vars(c).items():
         if name.startswith("_"):
@@ -437,6 +490,71 @@ def openapi_document() -> str:
     return json.dumps(document(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
+def features_page() -> str:
+    """Make the page of features from `FEATURES`."""
+
+    def rows(features: list[Feature]) -> Iterator[tuple[str, ...]]:
+        adds = {"sum": "sum", "max": "largest", "min": "smallest", "union": "all", "none": ""}
+        for f in features:
+            yield (
+                f"`{f.name}`",
+                f"`{f.posthog}`" if f.posthog else "",
+                f.type,
+                f.meaning,
+                NEEDS[f.needs] if f.needs else "",
+                adds[f.combine],
+            )
+
+    own = [f for f in FEATURES if not f.posthog]
+    theirs = [f for f in FEATURES if f.posthog]
+    head = ("column", "PostHog's name", "type", "what", "null", "over blocks")
+    files = ((f"`{field.name}`", str(field.type)) for field in FEATURE_SCHEMA)
+    findings = ((f"`{code}`", meaning) for code, meaning in ANALYSIS_FINDINGS.items())
+    body = (
+        "`replayport features` gives one row a recording. PostHog computes its metrics within one\n"
+        "source block and adds blocks up; the row of scope `recording` has them for the whole, the row\n"
+        "of scope `blocks` (`--blocks`) adds them up where it is known where blocks ended.\n\n"
+        "## PostHog's\n\n"
+        + table(head, rows(theirs))
+        + "\n## Ours\n\n"
+        + table(head, rows(own))
+        + "\n## Columns of the file\n\n"
+        + table(("column", "type"), files)
+        + "\n## Findings\n\nWhat keeps an analysis from knowing something.\n\n"
+        + table(("finding", "meaning"), findings)
+    )
+    return _page("Features", "From `replayport.analysis.features`.", body)
+
+
+def signals_page() -> str:
+    """Make the page of profiles from `PROFILES`."""
+    kinds = ((f"`{kind}`", KIND_WORDS[kind], f"{WEIGHTS[kind]:g}") for kind in SIGNAL_KINDS)
+    body = [
+        "Kinds of signal, and what each adds to the transparent score (`replayport score`):\n\n"
+        + table(("kind", "the user", "weight"), kinds).strip()
+    ]
+    for p in PROFILES.values():
+        rows = []
+        for kind, rule in p.rules.items():
+            for field, value in msgspec.to_builtins(rule).items():
+                shown = ", ".join(value) if isinstance(value, list | tuple) else value
+                rows.append((f"`{kind}.{field}`", "null" if shown is None else str(shown)))
+        body.append(
+            f"## `{p.name}`\n\n{p.source}\n\n" + table(("threshold", "value"), iter(rows)).strip()
+        )
+    body.append(
+        "## What thresholds mean\n\n"
+        + table(
+            ("kind", "is"),
+            (
+                (f"`{kind}`", inspect.cleandoc(rule.__doc__ or ""))
+                for kind, rule in SIGNAL_KINDS.items()
+            ),
+        ).strip()
+    )
+    return _page("Signals and profiles", "From `replayport.analysis.profiles`.", "\n\n".join(body))
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "commands.md": commands_page,
     "settings.md": settings_page,
@@ -446,6 +564,9 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "errors.md": errors_page,
     "exports.md": exports_page,
     "schema.md": schema_page,
+    "actions.md": actions_page,
+    "features.md": features_page,
+    "signals.md": signals_page,
     "api.md": api_page,
     "http.md": http_page,
     "openapi.json": openapi_document,

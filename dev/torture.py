@@ -2,10 +2,12 @@
 Kill a capturing server at random moments, many times, and look whether anything is lost.
 
 ```
-python dev/torture.py [--kills 200] [--seed N]
+python dev/torture.py [--kills 200] [--sessions 20000] [--seed N]
 ```
 
-Each round a process opens the same inbox and archive, takes requests as fast as it can,
+Then many tiny sessions go through one server, and its memory is looked at before and after.
+
+*Kills.* Each round a process opens the same inbox and archive, takes requests as fast as it can,
 seals sessions all the time, and is killed (SIGKILL) at a random moment. Requests repeat
 items of this and earlier rounds, as an SDK's retries do. Every acknowledged item is noted
 outside. In the end a last process seals what is left, and each item is counted in the
@@ -23,6 +25,7 @@ import gzip
 import json
 import multiprocessing
 import random
+import resource
 import shutil
 import sys
 import tempfile
@@ -52,6 +55,9 @@ PAUSE_S = 0.005
 """Between requests of a client: sealing is to get its share, so that kills meet it too."""
 LONGEST_LIFE_S = 0.6
 EPOCH_MS = 1_790_000_000_000
+GROWTH_BYTES = 64 * 2**20
+"""More, over thousands of sessions, would be a leak and not a buffer."""
+
 _STARTED = -1
 
 
@@ -84,14 +90,20 @@ class Result:
         return bool(self.acknowledged) and not (self.lost or self.doubled or self.waiting)
 
 
-def session_of(n: int) -> str:
-    return f"session-{n % SESSIONS}"
+def requests_of(numbers: list[int], *, tiny: bool = False) -> list[Captured]:
+    """
+    Give the two requests that carry some items: snapshots, and analytics.
 
-
-def requests_of(numbers: list[int]) -> list[Captured]:
-    """Give the two requests that carry some items: snapshots, and analytics."""
+    Args:
+        numbers: Which items.
+        tiny: Each of a session of its own, and small.
+    """
     now_ms = time.time_ns() // 1_000_000
-    pad = "x" * 1500
+    pad = "" if tiny else "x" * 1500
+
+    def session_of(n: int) -> str:
+        return f"tiny-{n}" if tiny else f"session-{n % SESSIONS}"
+
     items = [
         {
             "event": "$snapshot",
@@ -146,12 +158,13 @@ def short_waits() -> None:
     """Let leases of killed processes end soon: in production they hold a session for minutes."""
     replayport.archive.LEASE_TTL_S = 4.0  # type: ignore[misc]
     replayport.capture.seal.LEASE_TTL_S = 4.0  # type: ignore[misc]
+    replayport.capture.seal.LEASE_WAIT_S = 0.05  # type: ignore[misc]
     replayport.capture.seal.BUSY_RETRY_MS = 100  # type: ignore[misc]
 
 
 def warm_up(folder: Path) -> None:
     """Seal something elsewhere: the first time takes a second, and kills would all meet that."""
-    assembly = Assembly(PROJECT, session_of(0))
+    assembly = Assembly(PROJECT, "session-0")
     for n, request in enumerate(requests_of([0])):
         assembly.add(
             StoredRequest(
@@ -275,6 +288,64 @@ def torture(folder: Path, *, kills: int, seed: int, verbose: bool = False) -> Re
     return result
 
 
+@dataclass(slots=True)
+class Crowd:
+    """What many tiny sessions cost a server."""
+
+    sessions: int
+    sealed: int
+    grown_bytes: int
+    """Peak memory after all of them, less that after the first `FIRST_SESSIONS`."""
+    peak_bytes: int
+
+
+FIRST_SESSIONS = 200
+"""After so many everything is loaded and warm."""
+
+
+def crowd(folder: Path, *, sessions: int) -> Crowd:
+    """Send many tiny sessions through a server of its own process."""
+    context = multiprocessing.get_context("forkserver")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_crowd, args=(str(folder), sessions, theirs))
+    process.start()
+    theirs.close()
+    try:
+        result: Crowd = ours.recv()
+    except EOFError:
+        raise RuntimeError("the process ended without a result, see above") from None
+    finally:
+        process.join()
+        ours.close()
+    return result
+
+
+def _crowd(folder: str, sessions: int, results: Connection) -> None:
+    inbox = Inbox.open(Path(folder) / "inbox")
+    archive = Archive.open(Path(folder) / "archive", create=True)
+    sealer = Sealer(inbox, archive, idle_s=0.0)
+
+    async def put(numbers: range) -> None:
+        await asyncio.gather(*(inbox.put(r) for n in numbers for r in requests_of([n], tiny=True)))
+
+    sealed = 0
+    first_bytes = 0
+    for start in range(0, sessions, FIRST_SESSIONS):
+        asyncio.run(put(range(start, min(start + FIRST_SESSIONS, sessions))))
+        sealed += sealer.seal_due()[Outcome.SEALED]
+        if start == 0:
+            first_bytes = _peak_bytes()
+    peak_bytes = _peak_bytes()
+    inbox.close()
+    archive.close()
+    results.send(Crowd(sessions, sealed, peak_bytes - first_bytes, peak_bytes))
+
+
+def _peak_bytes() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 def _note(acks: Connection, acknowledged: set[int], started: threading.Event) -> None:
     """Note what the server acknowledges, until it is dead."""
     with suppress(EOFError, OSError):  # its last message may be cut
@@ -288,6 +359,7 @@ def _note(acks: Connection, acknowledged: set[int], started: threading.Event) ->
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--sessions", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options = parser.parse_args()
     print(f"seed {options.seed}")
@@ -305,7 +377,15 @@ def main() -> int:
         print(f"lost {result.lost[:10]} doubled {result.doubled[:10]}, kept in {folder}")
         return 1
     shutil.rmtree(folder)
-    return 0
+    folder.mkdir()
+    found = crowd(folder, sessions=options.sessions)
+    print(
+        f"{found.sealed:,} of {found.sessions:,} tiny sessions sealed; peak memory "
+        f"{found.peak_bytes / 1e6:.0f} MB, {found.grown_bytes / 1e6:.1f} MB more than after the "
+        f"first {FIRST_SESSIONS}"
+    )
+    shutil.rmtree(folder)
+    return 0 if found.sealed == found.sessions and found.grown_bytes < GROWTH_BYTES else 1
 
 
 if __name__ == "__main__":

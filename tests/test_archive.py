@@ -17,7 +17,7 @@ from replayport.errors import (
     FormatVersionError,
     RecordingNotFoundError,
 )
-from replayport.format.schema import EVENTS_FILE, MANIFEST_FILE
+from replayport.format.schema import EVENTS_FILE, MANIFEST_FILE, SMALL_COMPACT_LEVEL
 from replayport.recording import recording_prefix, safe_id, safe_project
 from replayport.verifying import verify_archive
 
@@ -134,6 +134,7 @@ def test_compact_changes_no_event(archive):
     assert now <= was
     assert list(archive.recording("s-1").events()) == before
     assert archive.compact("s-1") == (now, now)
+    assert archive.recording("s-1").manifest.provenance["zstd_level"] == SMALL_COMPACT_LEVEL
     assert verify_archive(archive) == (1, [])
 
 

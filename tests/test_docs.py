@@ -20,6 +20,8 @@ from tests.support.builders import draft
 
 from replayport import archive as archive_module
 from replayport import errors, recording, store
+from replayport.analysis.actions import FINDING_MEANINGS as ACTION_FINDINGS
+from replayport.analysis.findings import ANALYSIS_FINDINGS
 from replayport.archive import Archive
 from replayport.export import EXPORTS
 from replayport.format import bundle, schema
@@ -27,6 +29,7 @@ from replayport.format.reader import Recording
 from replayport.format.verify import PROBLEM_MEANINGS
 from replayport.format.writer import encode_events
 from replayport.outcomes import FINDING_MEANINGS, RejectReason
+from replayport.rrweb.mirror.dom import FINDING_MEANINGS as MIRROR_FINDINGS
 from replayport.settings import SETTINGS
 from replayport.sources.rate_limits import PLANS, QUERY_PLANS
 
@@ -42,7 +45,12 @@ HAND_WRITTEN = sorted(
     if "Made by dev/gen_docs.py" not in p.read_text("utf-8")[:200]
 )
 PAGES = sorted({*HAND_WRITTEN, *REFERENCE.glob("*.md")})
-OTHER_VARIABLES = {"REPLAYPORT_CONFIG", "REPLAYPORT_CHROMIUM", "REPLAYPORT_CORPUS"}
+OTHER_VARIABLES = {
+    "REPLAYPORT_MIRROR_SWEEP",
+    "REPLAYPORT_CONFIG",
+    "REPLAYPORT_CHROMIUM",
+    "REPLAYPORT_CORPUS",
+}
 """Environment variables that are no settings."""
 
 
@@ -135,7 +143,8 @@ def test_every_finding_the_code_counts_has_a_meaning():
             ):
                 counted.add(target.slice.value)
     assert len(counted) > 5
-    assert counted - set(FINDING_MEANINGS) == set()
+    meanings = (FINDING_MEANINGS, ANALYSIS_FINDINGS, MIRROR_FINDINGS, ACTION_FINDINGS)
+    assert counted - {code for table in meanings for code in table} == set()
 
 
 def test_every_route_is_documented(tmp_path):
@@ -332,7 +341,8 @@ def test_encodings_of_the_specification():
         column = group.column(n)
         kept = set(column.encodings)
         name = column.path_in_schema
-        assert column.compression == "ZSTD"
+        # A draft is a small recording; `tests/format/test_writer.py` has a large one.
+        assert column.compression == ("ZSTD" if name == "data" else "UNCOMPRESSED")
         assert column.is_stats_set == (name == "timestamp_ms")
         if said[name] == "dictionary":
             assert "RLE_DICTIONARY" in kept, name
@@ -354,6 +364,9 @@ def test_numbers_and_names_of_the_specification():
     assert f"at which its `data` texts reach {schema.ROW_GROUP_MAX_BYTES // mib} MiB" in said
     assert f"Once a group holds {schema.ROW_GROUP_TARGET_BYTES // mib} MiB" in said
     assert f"level {schema.WRITE_LEVEL} when written, {schema.COMPACT_LEVEL} after" in said
+    assert f"up to {schema.SMALL_BYTES // mib} MiB of `data`" in said
+    assert f"level {schema.SMALL_WRITE_LEVEL} when written, with" in said
+    assert f"and {schema.SMALL_COMPACT_LEVEL} after `replayport compact`" in said
     assert f"`{recording.FORMAT_NAME}`, version {recording.FORMAT_VERSION}" in said
     assert f"up to {recording.MAX_URLS} distinct" in said
     assert f"cut to {recording.MAX_URL_CHARS:,} characters" in said

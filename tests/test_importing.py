@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from tests.support.builders import visit
+from tests.support.erasing import eraser
 from tests.support.files import FORMS, compact, wire_body
 
 from replayport.archive import Archive
 from replayport.errors import CatalogError, StoreError
 from replayport.importing import import_paths
 from replayport.outcomes import RejectReason
+from replayport.surveying import Scope
 from replayport.verifying import verify_archive
 
 
@@ -101,3 +103,24 @@ def test_hostile_session_ids_stay_inside(archive, tmp_path):
     (recording,) = archive.recordings()
     assert recording.manifest.session_id == "../../evil"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "x"]
+
+
+def test_an_erased_recording_is_kept_out_and_the_others_of_its_file_are_not(archive, tmp_path):
+    def late(n):
+        return [{**e, "timestamp": e["timestamp"] + n * 86_400_017} for e in visit()]
+
+    bodies = [wire_body(late(n), session_id=f"s-{n}") for n in range(3)]
+    path = tmp_path / "bodies"
+    path.write_bytes(b"\n".join(bodies))
+    written = import_paths([path], archive).written
+    assert len(written) == 3
+    gone = written[1]
+    one = eraser(archive, tmp_path)
+    one.run(one.plan(Scope("recording", gone)))
+    report = import_paths([path], archive)
+    assert [r.reason for r in report.rejected] == [RejectReason.ERASED]
+    assert report.ok
+    assert report.already_there == [written[0], written[2]]
+    renamed = tmp_path / "elsewhere.json"
+    renamed.write_bytes(compact(late(1)))
+    assert [r.reason for r in import_paths([renamed], archive).rejected] == [RejectReason.ERASED]

@@ -14,7 +14,16 @@ LAYERS = (
     ("errors", "settings", "limits", "outcomes", "timeutil"),
     ("rrweb",),
     ("posthog", "recording", "draft"),
-    ("format", "sources.base", "store", "catalog", "pseudonyms"),
+    (
+        "format",
+        "analysis",
+        "sources.base",
+        "store",
+        "catalog",
+        "pseudonyms",
+        "tombstones",
+        "encryption",
+    ),
     ("archive",),
     ("*",),
     ("server", "cli"),
@@ -22,7 +31,7 @@ LAYERS = (
 """Bottom first; a name stands for the module and all below it, ``*`` for every other one.
 A module imports from its own layer and from those before it."""
 
-PURE = ("rrweb", "posthog")
+PURE = ("rrweb", "posthog", "analysis")
 """Bytes in, values out: these touch no file, no socket and no clock."""
 
 IO_MODULES = frozenset(
@@ -39,8 +48,10 @@ ONLY_IN = {
     "httpx": ("sources", "capture"),  # pulling, and passing on what was captured
     "typer": ("cli",),
     "rich": ("cli",),
-    "playwright": ("demo",),
-    "uvicorn": ("cli", "testing", "demo"),
+    "playwright": ("demo", "render"),
+    "sklearn": ("analysis.training",),
+    "PIL": ("render",),
+    "uvicorn": ("cli", "testing", "demo", "server.connections"),
     "starlette": ("server", "capture", "testing", "demo"),
 }
 """Third-party names and the only places that may name them."""

@@ -16,19 +16,26 @@ WITHOUT_OWN_TEST = {
     "errors.py": "test_docs.py",
     "player_assets.py": "export/test_html.py",
     "draft.py": "test_archive.py",
+    "format/schema.py": "format/test_writer.py",
     "sources/__init__.py": "sources/test_registry.py",
 }
 """Module to the test file that holds it instead."""
 
 WITHOUT_MODULE = {
     "bench/test_bench.py": "the benchmark scripts",
+    "browser/test_actions.py": "actions in real web apps",
     "browser/test_frozen.py": "frozen recordings in a browser",
     "browser/test_hostile_recording.py": "the web player: attacks on it",
     "browser/test_html_export.py": "the web player: playing",
+    "browser/test_mirror_equals_rrweb.py": "the mirror beside rrweb's replayer",
+    "browser/test_played_dom.py": "the page as it was, beside the page as it is played",
+    "browser/test_player.py": "the web player: its methods, events and requests",
     "browser/test_posthog_js.py": "real SDKs against the capture server",
     "browser/test_recorder.py": "the web recorder",
+    "browser/test_tee.py": "real posthog-js through `serve --tee`, PostHog killed midway",
     "capture/test_crash.py": "kill -9 under load",
     "capture/test_fuzz.py": "the capture endpoints, whatever is sent",
+    "cli/test_full_disk.py": "every command on a disk that is full",
     "sources/test_museum.py": "damaged and odd files of every form",
     "sources/test_registry.py": "the package sources itself",
     "test_corpus.py": "everything, over recordings outside the project",

@@ -6,6 +6,7 @@ from collections import Counter
 
 import httpx
 import pytest
+from tests.support.erasing import eraser
 
 from replayport.archive import Archive
 from replayport.errors import ObjectExistsError, SourceError, StoreError
@@ -14,6 +15,7 @@ from replayport.pull import MAX_TRIES, pull
 from replayport.sources.base import RecordingRef
 from replayport.sources.posthog_api import PostHogSource
 from replayport.sources.rate_limits import PLANS, Limit
+from replayport.surveying import Scope
 from replayport.testing import (
     FakeClock,
     FakeEvent,
@@ -706,3 +708,16 @@ def test_the_shipped_recordings_come_through_whole(world):
         assert manifest.complete
         assert manifest.events == sum(b.count(b"\n") for b in recording.blocks)
         assert manifest.snapshot_source == recording.snapshot_source
+
+
+def test_an_erased_recording_is_not_even_asked_for(world, tmp_path):
+    archive = world.archive()
+    world.pull(archive)
+    one = eraser(archive, tmp_path)
+    one.run(one.plan(Scope("recording", "1/s1")))
+    before = world.fake.count("s1/snapshots")
+    report = world.pull(archive, force=True)
+    assert [(r.what, r.reason) for r in report.rejected] == [("session s1", RejectReason.ERASED)]
+    assert report.ok
+    assert world.fake.count("s1/snapshots") == before
+    assert not archive.has("1", "s1")

@@ -428,6 +428,25 @@ def test_a_lease_keeps_others_out(store: Store, clock: Clock) -> None:
     assert list(store._list(".leases")) == []
 
 
+def test_a_lease_in_a_folder_waits_for_no_disk(
+    local: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with local.lease("k", 60):
+        pass
+    monkeypatch.setattr(os, "fsync", lambda _: pytest.fail("a ticket was synced"))
+    with local.lease("k", 60), pytest.raises(ObjectExistsError):
+        local.lease("k", 60).__enter__()
+    assert list(local._list(".leases")) == []
+
+
+def test_a_ticket_counts_before_its_text_is_there(local: Store) -> None:
+    with local.lease("k", 60) as lease:
+        path = Path(local.url.removeprefix("file://")) / lease.ticket
+        path.write_bytes(b"")
+        with pytest.raises(ObjectExistsError, match="someone who just took it"):
+            local.lease("k", 60).__enter__()
+
+
 def test_a_lease_ends_with_its_term(store: Store, clock: Clock) -> None:
     with store.lease("k", 10, owner="slow") as slow:
         clock.ms += 8_000

@@ -10,6 +10,7 @@ An archive: a store, a catalog over it, and the recordings inside.
 │   └── manifest.json                   written last: with it the recording exists
 ├── assets/<ab>/<sha256>                what was frozen, once for all recordings
 ├── annotations/<project>/<id>.json     notes, tags, who it was: see `replayport.annotations`
+├── tombstones/                         what was erased and is kept out; also audit/, ledger/, …
 └── catalog.sqlite                      a cache of the manifests
 ```
 
@@ -27,22 +28,24 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from replayport import __version__
 from replayport.catalog import open_catalog
 from replayport.catalog.base import Catalog, RecordingRow
-from replayport.catalog.words import SearchText
 from replayport.draft import RecordingDraft
+from replayport.encryption import SETTING, EncryptedStore, KeyRing
 from replayport.errors import (
     ArchiveError,
     DamagedRecordingError,
+    ErasedRecordingError,
     ObjectExistsError,
     RecordingError,
     RecordingNotFoundError,
@@ -51,15 +54,14 @@ from replayport.format.assets import ASSETS, ASSETS_FILE, asset_key
 from replayport.format.reader import Recording
 from replayport.format.schema import (
     ANALYTICS_FILE,
-    COMPACT_LEVEL,
     EVENTS_FILE,
     EVENTS_SCHEMA,
     MANIFEST_FILE,
-    WRITE_LEVEL,
+    compact_level,
 )
 from replayport.format.searchable import searchable_columns, searchable_of
 from replayport.format.writer import encode_analytics, encode_events, reencode_events
-from replayport.outcomes import FINDING_MEANINGS
+from replayport.outcomes import FINDING_MEANINGS, RejectReason
 from replayport.recording import (
     FileInfo,
     Finding,
@@ -72,10 +74,13 @@ from replayport.recording import (
 )
 from replayport.rrweb.activity import activity_of, sparkline
 from replayport.store import Store
+from replayport.tombstones import Tombstones, fingerprint
 
 ARCHIVE_FILE: Final = "archive.json"
 ARCHIVE_FORMAT: Final = "replayport-archive"
 ARCHIVE_VERSION: Final = 1
+ENCRYPTED_VERSION: Final = 2
+"""Of an archive that is encrypted: who knows version 1 only must refuse it."""
 CATALOG_FILE: Final = "catalog.sqlite"
 RECORDINGS: Final = "recordings/"
 ANNOTATIONS: Final = "annotations/"
@@ -83,6 +88,9 @@ ANNOTATIONS: Final = "annotations/"
 NEXT_MANIFEST_FILE: Final = "manifest.next.json"
 NEXT_SUFFIX: Final = ".next"
 """Ends the names of a rewrite's files until ``manifest.next.json`` says they are all there."""
+
+MAX_BLOCK_ENDS: Final = 10_000
+"""Ends of source blocks kept in a manifest; a day of recording has fewer."""
 
 LEASE_TTL_S: Final = 120.0
 """A writer that dies blocks its one recording for this long; others wait as long for it."""
@@ -93,6 +101,8 @@ class _ArchiveFile(msgspec.Struct):
     format_version: int
     archive_id: str
     created_ms: int
+    encryption: dict[str, str] | None = None
+    """``ring_id`` of the key ring, and ``state``: ``on``, or ``migrating``. None when plain."""
 
 
 class _Tagged(msgspec.Struct):
@@ -131,6 +141,7 @@ class Archive:
         self.store = store
         self.catalog = catalog
         self.archive_id = archive_id
+        self.tombstones = Tombstones(store)
         self._now_ms = now_ms
 
     @classmethod
@@ -141,6 +152,7 @@ class Archive:
         create: bool = False,
         catalog_url: str = "",
         rebuild_catalog: bool = False,
+        key_ring: str = "",
     ) -> Archive:
         """
         Open an archive.
@@ -153,9 +165,13 @@ class Archive:
                 folder, filled from the manifests on first use.
             rebuild_catalog: Replace a catalog that is damaged or of another version; what
                 it kept besides rows (how far pulls got) is lost. For `reindex`.
+            key_ring: Folder or store URL of the keys of an encrypted archive; one that is
+                made becomes encrypted. Empty for one that is not.
 
         Raises:
-            ArchiveError: There is none (and ``create`` is false), or it is newer.
+            ArchiveError: There is none (and ``create`` is false), it is newer, or it is
+                encrypted and no key ring, or another's, was given.
+            SettingsError: The key ring is not there or does not read.
         """
         store = Store.open(str(url))
         try:
@@ -166,7 +182,7 @@ class Archive:
                     f"there is no archive at {store.url}. "
                     "Pull or import something into it first, or name another with --archive"
                 ) from None
-            raw = cls._create(store)
+            raw = cls._create(store, key_ring)
         try:
             info = msgspec.json.decode(raw, type=_ArchiveFile)
         except msgspec.DecodeError as e:
@@ -174,10 +190,10 @@ class Archive:
                 f"{ARCHIVE_FILE} at {store.url} does not parse. This is not an archive, or the "
                 "file was damaged"
             ) from e
-        if info.format != ARCHIVE_FORMAT or info.format_version > ARCHIVE_VERSION:
+        if info.format != ARCHIVE_FORMAT or info.format_version > ENCRYPTED_VERSION:
             raise ArchiveError(
                 f"{store.url} is {info.format!r:.40} version {info.format_version}; this package "
-                f"reads {ARCHIVE_FORMAT!r} up to {ARCHIVE_VERSION}. Upgrade replayport"
+                f"reads {ARCHIVE_FORMAT!r} up to {ENCRYPTED_VERSION}. Upgrade replayport"
             )
         try:
             archive_id = str(uuid.UUID(info.archive_id))
@@ -186,6 +202,7 @@ class Archive:
                 f"{ARCHIVE_FILE} at {store.url} has an archive_id that is no UUID. "
                 "The file was changed by hand"
             ) from e
+        store = _decrypting(store, info, key_ring)
         local = store.local_path(CATALOG_FILE)
         is_new = False
         if not catalog_url:
@@ -201,19 +218,63 @@ class Archive:
         return archive
 
     @staticmethod
-    def _create(store: Store) -> bytes:
-        raw = msgspec.json.format(
-            msgspec.json.encode(
-                _ArchiveFile(
-                    ARCHIVE_FORMAT, ARCHIVE_VERSION, str(uuid.uuid4()), time.time_ns() // 1_000_000
-                )
-            )
-        )
+    def _create(store: Store, key_ring: str) -> bytes:
+        now_ms = time.time_ns() // 1_000_000
+        info = _ArchiveFile(ARCHIVE_FORMAT, ARCHIVE_VERSION, str(uuid.uuid4()), now_ms)
+        if key_ring:
+            _check_outside(store, key_ring)
+            ring = KeyRing.open(key_ring, create=True, now_ms=now_ms)
+            info.format_version = ENCRYPTED_VERSION
+            info.encryption = {"ring_id": ring.ring_id, "state": "on"}
+        raw = _encode_archive_file(info)
         try:
             store.put_new(ARCHIVE_FILE, raw)
         except ObjectExistsError:  # another process was first
             return store.get(ARCHIVE_FILE)
         return raw
+
+    @classmethod
+    def encrypt(
+        cls, url: str | Path, key_ring: str, *, on_object: Callable[[str], None] = lambda _: None
+    ) -> int:
+        """
+        Encrypt an archive that is not, object by object. Nobody else may use it meanwhile.
+
+        Done again after it was cut, it goes on; until it is done, objects of both kinds are
+        read.
+
+        Args:
+            url: The archive.
+            key_ring: Folder or store URL for its keys, outside the archive.
+            on_object: Called with each key, for progress.
+
+        Returns:
+            How many objects were encrypted.
+
+        Raises:
+            ArchiveError: There is none, or it is encrypted with another ring.
+        """
+        inner = Store.open(str(url))
+        _check_outside(inner, key_ring)
+        try:
+            info = msgspec.json.decode(inner.get(ARCHIVE_FILE), type=_ArchiveFile)
+        except (FileNotFoundError, msgspec.DecodeError) as e:
+            raise ArchiveError(f"there is no archive at {inner.url} to encrypt") from e
+        ring = KeyRing.open(key_ring, create=True, now_ms=time.time_ns() // 1_000_000)
+        if info.encryption is not None and info.encryption["ring_id"] != ring.ring_id:
+            raise ArchiveError(f"{inner.url} is encrypted with another key ring than {ring.url}")
+        if info.encryption is None:
+            info.format_version = ENCRYPTED_VERSION
+            info.encryption = {"ring_id": ring.ring_id, "state": "migrating"}
+            inner.put(ARCHIVE_FILE, _encode_archive_file(info))
+        store = EncryptedStore(inner, ring, plain_allowed=True)
+        n = 0
+        for object_ in list(inner.list()):
+            n += store.encrypt_object(object_.key)
+            on_object(object_.key)
+        info.encryption = {**info.encryption, "state": "on"}
+        inner.put(ARCHIVE_FILE, _encode_archive_file(info))
+        return n
 
     def close(self) -> None:
         """Let go of the catalog's connections."""
@@ -224,6 +285,10 @@ class Archive:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def now_ms(self) -> int:
+        """Give the time it stamps what it writes with, epoch milliseconds."""
+        return self._now_ms()
 
     # --- reading --------------------------------------------------------------------
 
@@ -270,9 +335,7 @@ class Archive:
         """Tell whether a session's recording is here."""
         return self.catalog.has(safe_project(project), safe_id(session_id))
 
-    def write(
-        self, draft: RecordingDraft, *, replace: bool = False, level: int = WRITE_LEVEL
-    ) -> Written:
+    def write(self, draft: RecordingDraft, *, replace: bool = False) -> Written:
         """
         Store a recording.
 
@@ -282,20 +345,22 @@ class Archive:
         Args:
             draft: With at least one event.
             replace: Write over one that is there; otherwise it is left alone.
-            level: zstd level of the events.
 
         Raises:
+            ErasedRecordingError: It was erased, or is of a person who was.
             StoreError: The store refused; nothing of it is visible.
         """
         recording_id = safe_id(draft.session_id)
         project = safe_project(draft.project)
         if not replace and self.catalog.has(project, recording_id):
             return Written(recording_id, project, written=False)
-        manifest, files = encode_draft(draft, level=level, created_ms=self._now_ms())
+        manifest, files = encode_draft(draft, created_ms=self._now_ms())
         written = self._write_files(manifest, files, replace=replace, keep_assets=True)
         if written:
             text = searchable_columns(draft.columns, draft.analytics)
-            self._set_text(project, recording_id, files[EVENTS_FILE], text)
+            self.catalog.set_text(
+                project, recording_id, text, of_sha256=content_sha256(manifest), is_whole=False
+            )
         findings = Counter({f.code: f.count for f in manifest.findings})
         return Written(recording_id, project, written=written, findings=findings)
 
@@ -315,14 +380,17 @@ class Archive:
             False when one was there and was left alone.
 
         Raises:
+            ErasedRecordingError: It was erased, or is of a person who was.
             ValueError: An asset is not what its name says.
         """
+        self._refuse_erased(manifest, files)  # before its assets are stored
         assets = {name: data for name, data in files.items() if name.startswith(ASSETS)}
         for name, data in assets.items():
             if name != asset_key(hashlib.sha256(data).hexdigest()):
                 raise ValueError(f"an asset of {len(data)} bytes does not match its name")
             self.put_asset(data)
         own = {name: data for name, data in files.items() if name not in assets}
+        manifest = msgspec.structs.replace(manifest, files=_infos(own))
         written = self._write_files(manifest, own, replace=replace, keep_assets=False)
         if written:
             self.index_text(f"{manifest.project}/{manifest.id}")
@@ -341,18 +409,8 @@ class Archive:
         except RecordingError:
             return False
         manifest = recording.manifest
-        info = manifest.files.get(EVENTS_FILE)
-        return info is not None and self.catalog.set_text(
-            manifest.project, manifest.id, text, of_sha256=info.sha256
-        )
-
-    def _set_text(self, project: str, recording_id: str, events: bytes, text: SearchText) -> None:
-        self.catalog.set_text(
-            project,
-            recording_id,
-            text,
-            of_sha256=hashlib.sha256(events).hexdigest(),
-            is_whole=False,
+        return self.catalog.set_text(
+            manifest.project, manifest.id, text, of_sha256=content_sha256(manifest)
         )
 
     def _write_files(
@@ -364,12 +422,27 @@ class Archive:
         keep_assets: bool,
         only_over: Manifest | None = None,
     ) -> bool:
-        """Put a recording under its lease; ``only_over`` leaves a changed one alone."""
-        manifest = msgspec.structs.replace(manifest, files=_infos(files))
+        """
+        Put a recording under its lease.
+
+        Args:
+            manifest: Its ``files`` describe ``files``.
+            files: By name.
+            replace: Write over one that is there.
+            keep_assets: Keep what was frozen for the one that is replaced.
+            only_over: Leave one alone that is no longer this.
+
+        Returns:
+            False when one was there and was left alone.
+        """
         prefix = recording_prefix(manifest.project, manifest.id, manifest.start_ms)
         with self.store.lease(
             f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S
         ):
+            # Under the lease: an erasure puts its tombstones first and deletes under it, so
+            # whoever comes after them is refused, and whoever came before is deleted.
+            self._refuse_erased(manifest, files)
+            manifest, files = self._without_erased_events(manifest, files)
             old = self._existing(manifest, damaged_is_none=replace)
             if only_over is not None and old != only_over:
                 return False
@@ -385,8 +458,95 @@ class Archive:
                 kept = self.store.get(f"{old.key_prefix}/{ASSETS_FILE}")
                 files = {**files, ASSETS_FILE: kept}
             self._put_recording(prefix, manifest, files, old)
-        self.catalog.upsert([row_of(manifest)])
+            self.catalog.upsert([row_of(manifest)])
         return True
+
+    def erased(
+        self, project: str, session_id: str, *, distinct_id: str | None, start_ms: int
+    ) -> bool:
+        """
+        Tell whether a recording would be refused because it was erased.
+
+        Args:
+            project: Its project.
+            session_id: The source's id.
+            distinct_id: Its person; None when not known.
+            start_ms: When it began, epoch milliseconds.
+        """
+        if not self.tombstones:
+            return False
+        until_ms = self.tombstones.person_until_ms(distinct_id)
+        return (until_ms is not None and start_ms < until_ms) or self.tombstones.has_recording(
+            project, session_id
+        )
+
+    def _refuse_erased(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+        if not self.tombstones:
+            return
+        distinct_id = manifest.person.distinct_id if manifest.person else None
+        if (
+            self.erased(
+                manifest.project,
+                manifest.session_id,
+                distinct_id=distinct_id,
+                start_ms=manifest.start_ms,
+            )
+            or self.tombstones.has_recording(manifest.project, manifest.id)
+            or self.tombstones.has_content(_fingerprint(files.get(EVENTS_FILE)))
+        ):
+            raise ErasedRecordingError(
+                "this recording was erased from the archive, or is of a person who was. It was "
+                "not stored. Nothing is to be done; tombstones keep it out"
+            )
+
+    def _without_erased_events(
+        self, manifest: Manifest, files: Mapping[str, bytes]
+    ) -> tuple[Manifest, Mapping[str, bytes]]:
+        """Leave out analytics events of persons who were erased, and count them."""
+        if ANALYTICS_FILE not in files or not self.tombstones:
+            return manifest, files
+        try:
+            rows = pq.read_table(pa.BufferReader(files[ANALYTICS_FILE])).to_pylist()
+        except (pa.ArrowException, OSError) as e:
+            raise DamagedRecordingError(
+                f"{ANALYTICS_FILE} does not read ({type(e).__name__}), so it cannot be told whether "
+                "it holds events of somebody who was erased. Nothing was stored",
+                key=ANALYTICS_FILE,
+            ) from e
+        until = self.tombstones.persons_until_ms(r["distinct_id"] for r in rows if r["distinct_id"])
+        kept = [r for r in rows if r["timestamp_ms"] >= until.get(r["distinct_id"] or "", -(2**63))]
+        if len(kept) == len(rows):
+            return manifest, files
+        return _with_analytics(manifest, files, kept, erased=len(rows) - len(kept))
+
+    def erase_analytics(self, recording_id: str, persons: Mapping[str, int]) -> int:
+        """
+        Remove analytics events of persons from a recording of somebody else.
+
+        Args:
+            recording_id: ``project/id``.
+            persons: Distinct id to a time: events before it go.
+
+        Returns:
+            How many were removed.
+        """
+        recording = self.recording(recording_id)
+        project, bare = recording.manifest.project, recording.manifest.id
+        with self.store.lease(f"locks/{project}/{bare}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S):
+            recording = self.recording_at(self.row(f"{project}/{bare}").key_prefix)
+            old = recording.manifest
+            rows = recording.analytics().to_pylist()
+            kept = [
+                r
+                for r in rows
+                if r["timestamp_ms"] >= persons.get(r["distinct_id"] or "", -(2**63))
+            ]
+            if len(kept) == len(rows):
+                return 0
+            manifest, files = _with_analytics(old, {}, kept, erased=len(rows) - len(kept))
+            self._put_recording(old.key_prefix, manifest, files, old)
+            self.catalog.upsert([row_of(manifest)])
+        return len(rows) - len(kept)
 
     def add_files(
         self,
@@ -413,7 +573,7 @@ class Archive:
             manifest = change(old)
             manifest = msgspec.structs.replace(manifest, files={**manifest.files, **_infos(files)})
             self._put_recording(old.key_prefix, manifest, files, old)
-        self.catalog.upsert([row_of(manifest)])
+            self.catalog.upsert([row_of(manifest)])
         return manifest
 
     def put_asset(self, data: bytes, *, mend: bool = False) -> str:
@@ -532,9 +692,9 @@ class Archive:
                 except RecordingError:
                     old = None
                 self._finish_rewrite(prefix, manifest, raw, files, old)
+                self.catalog.upsert([row_of(manifest)])
         except ObjectExistsError:
             return False
-        self.catalog.upsert([row_of(manifest)])
         return True
 
     def delete(self, recording_id: str) -> Manifest:
@@ -550,9 +710,41 @@ class Archive:
             f"locks/{manifest.project}/{manifest.id}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S
         ):
             self._delete_at(recording.prefix, manifest)
+            self.store.shred(f"{recording.prefix}/{MANIFEST_FILE}")
             self.store.delete(f"{ANNOTATIONS}{manifest.project}/{manifest.id}.json")
-        self.catalog.delete(manifest.project, manifest.id)
+            self.catalog.delete(manifest.project, manifest.id)
         return manifest
+
+    def erase_folders(self, project: str, recording_id: str, prefixes: Iterable[str]) -> int:
+        """
+        Remove every object in a recording's folders, leftovers of cut writes too, and its row.
+
+        Args:
+            project: Its project.
+            recording_id: Its id.
+            prefixes: Its folders: several when a crash cut its move to another day.
+
+        Returns:
+            How many objects there were.
+        """
+        n = 0
+        name = f"{project}/{recording_id}"
+        with (
+            # Sealing holds the first of these while it reads, adds and writes.
+            self.store.lease(f"locks/capture/{name}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S),
+            self.store.lease(f"locks/{name}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S),
+        ):
+            for prefix in prefixes:
+                # The manifest first, so that no half of it is ever listed.
+                for name in (MANIFEST_FILE, NEXT_MANIFEST_FILE):
+                    n += self.store.exists(f"{prefix}/{name}")
+                    self.store.delete(f"{prefix}/{name}")
+                n += self.store.delete_prefix(prefix)
+            n += self.store.exists(f"{ANNOTATIONS}{project}/{recording_id}.json")
+            self.store.delete(f"{ANNOTATIONS}{project}/{recording_id}.json")
+            self.store.shred(f"{recording_prefix(project, recording_id, 0)}/{MANIFEST_FILE}")
+            self.catalog.delete(project, recording_id)
+        return n
 
     def _delete_at(self, prefix: str, manifest: Manifest) -> None:
         for name in (MANIFEST_FILE, NEXT_MANIFEST_FILE, *manifest.files):
@@ -591,9 +783,9 @@ class Archive:
             rows.append(row_of(manifest))
             seen.add((manifest.project, manifest.id))
             if len(rows) >= 500:
-                self.catalog.upsert(rows)
+                self._upsert_unerased(rows)
                 rows = []
-        self.catalog.upsert(rows)
+        self._upsert_unerased(rows)
         gone = [(r.project, r.id) for r in self.catalog.list() if (r.project, r.id) not in seen]
         for project, recording_id in gone:
             self.catalog.delete(project, recording_id)
@@ -613,6 +805,12 @@ class Archive:
                 continue  # the recording's page says what is wrong with it
             yield found.project, found.id, found.tags
 
+    def _upsert_unerased(self, rows: list[RecordingRow]) -> None:
+        """Add rows of manifests read a while ago, less what was erased since."""
+        self.catalog.upsert(
+            r for r in rows if not self.tombstones.has_recording(r.project, r.session_id)
+        )
+
     def compact(self, recording_id: str) -> tuple[int, int]:
         """
         Write a recording's events again, compressed harder. Its events do not change.
@@ -623,18 +821,21 @@ class Archive:
         recording = self.recording(recording_id)
         manifest = recording.manifest
         before = manifest.files[EVENTS_FILE].bytes
-        if manifest.provenance.get("zstd_level") == COMPACT_LEVEL:
+        level = compact_level(manifest.raw_bytes)
+        if manifest.provenance.get("zstd_level") == level:
             return before, before
         files = {name: recording.file(name) for name in manifest.files}
         events = reencode_events(
             (_one_batch(b) for b in recording.batches()),
-            level=COMPACT_LEVEL,
+            level=level,
             footer=recording.footer,
         )
         if len(events) < before:
             files[EVENTS_FILE] = events
         compacted = msgspec.structs.replace(
-            manifest, provenance={**manifest.provenance, "zstd_level": COMPACT_LEVEL}
+            manifest,
+            files=_infos(files),
+            provenance={**manifest.provenance, "zstd_level": level},
         )
         if not self._write_files(
             compacted, files, replace=True, keep_assets=False, only_over=manifest
@@ -644,15 +845,53 @@ class Archive:
         return before, len(files[EVENTS_FILE])
 
 
+def _encode_archive_file(info: _ArchiveFile) -> bytes:
+    values = msgspec.to_builtins(info)
+    if info.encryption is None:
+        del values["encryption"]
+    return msgspec.json.format(msgspec.json.encode(values))
+
+
+def _decrypting(store: Store, info: _ArchiveFile, key_ring: str) -> Store:
+    """Put the decryption around a store, or refuse what does not fit together."""
+    if info.encryption is None:
+        if key_ring:
+            raise ArchiveError(
+                f"{SETTING} is set, and the archive at {store.url} is not encrypted. Nothing was "
+                "read or written. Encrypt it: replayport keys encrypt; or unset it"
+            )
+        return store
+    if not key_ring:
+        raise ArchiveError(
+            f"the archive at {store.url} is encrypted. Name its key ring with the setting {SETTING}"
+        )
+    ring = KeyRing.open(key_ring)
+    if ring.ring_id != info.encryption.get("ring_id"):
+        raise ArchiveError(
+            f"the key ring {ring.url} is not that of the archive at {store.url}. Correct the "
+            f"setting {SETTING}"
+        )
+    return EncryptedStore(store, ring, plain_allowed=info.encryption.get("state") == "migrating")
+
+
+def _check_outside(store: Store, key_ring: str) -> None:
+    """Refuse a key ring inside the archive: whoever copies the archive would have the keys."""
+    ring_url = Store.open(key_ring).url
+    if f"{ring_url}/".startswith(f"{store.url}/"):
+        raise ArchiveError(
+            f"the key ring {ring_url} is inside the archive. Every copy of the archive would hold "
+            "its keys. Put it elsewhere"
+        )
+
+
 def encode_draft(
-    draft: RecordingDraft, *, level: int = WRITE_LEVEL, created_ms: int = 0
+    draft: RecordingDraft, *, created_ms: int = 0
 ) -> tuple[Manifest, dict[str, bytes]]:
     """
     Make a recording's files of a draft, without storing them.
 
     Args:
         draft: With at least one event.
-        level: zstd level of the events.
         created_ms: Epoch milliseconds for the manifest.
 
     Returns:
@@ -662,7 +901,6 @@ def encode_draft(
     project = safe_project(draft.project)
     events, summary = encode_events(
         draft.columns,
-        level=level,
         metadata={
             "id": recording_id,
             "project": project,
@@ -712,12 +950,19 @@ def encode_draft(
         ],
         rejected={reason.value: n for reason, n in sorted(draft.rejected.items())},
         source=draft.source,
-        provenance=draft.provenance,
+        provenance=_provenance(draft),
         created_ms=created_ms,
         software=f"replayport {__version__}",
         files={},
     )
     return msgspec.structs.replace(manifest, files=_infos(files)), files
+
+
+def _provenance(draft: RecordingDraft) -> dict[str, Any]:
+    """Say where the source's blocks ended, when it had some and all events came in one."""
+    ends = list(draft.columns.block_ends)
+    whole = bool(ends) and ends[-1] == len(draft.columns) and len(ends) <= MAX_BLOCK_ENDS
+    return {**draft.provenance, **({"source_block_ends": ends} if whole else {})}
 
 
 def row_of(manifest: Manifest) -> RecordingRow:
@@ -748,8 +993,18 @@ def row_of(manifest: Manifest) -> RecordingRow:
         person_label=_label(manifest.person),
         llm_events=manifest.llm_events,
         activity=sparkline(manifest.activity),
-        events_sha256=info.sha256 if (info := manifest.files.get(EVENTS_FILE)) else "",
+        content_sha256=content_sha256(manifest),
     )
+
+
+def content_sha256(manifest: Manifest) -> str:
+    """Give a digest of what a recording says: of its events, and of its analytics."""
+    digests = [
+        info.sha256
+        for name in (EVENTS_FILE, ANALYTICS_FILE)
+        if (info := manifest.files.get(name)) is not None
+    ]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest() if digests else ""
 
 
 def _label(person: Person | None) -> str | None:
@@ -759,6 +1014,38 @@ def _label(person: Person | None) -> str | None:
         if isinstance(value, str) and value.strip():
             return storable(value.strip())[:200]
     return None
+
+
+def _with_analytics(
+    manifest: Manifest, files: Mapping[str, bytes], rows: list[dict[str, Any]], *, erased: int
+) -> tuple[Manifest, dict[str, bytes]]:
+    """Put other analytics into a recording; the events left out are counted as rejected."""
+    made = {name: data for name, data in files.items() if name != ANALYTICS_FILE}
+    infos = {name: info for name, info in manifest.files.items() if name != ANALYTICS_FILE}
+    if rows:
+        made[ANALYTICS_FILE] = encode_analytics(rows)
+        infos |= _infos({ANALYTICS_FILE: made[ANALYTICS_FILE]})
+    reason = RejectReason.ERASED.value
+    counted = {**manifest.rejected, reason: manifest.rejected.get(reason, 0) + erased}
+    return (
+        msgspec.structs.replace(
+            manifest, analytics_events=len(rows), rejected=counted, files=infos
+        ),
+        made,
+    )
+
+
+def _fingerprint(events: bytes | None) -> str | None:
+    """Give the fingerprint of an ``events.parquet``; None when it does not read."""
+    if events is None:
+        return None
+    try:
+        table = pq.ParquetFile(pa.BufferReader(events)).read_row_group(
+            0, columns=["timestamp_ms", "type"]
+        )
+    except (pa.ArrowException, OSError):
+        return None
+    return fingerprint(table["timestamp_ms"].to_numpy(), table["type"].to_numpy())
 
 
 def _infos(files: Mapping[str, bytes]) -> dict[str, FileInfo]:

@@ -12,6 +12,8 @@ ReplayError                        the one to catch
 ├── RecordingError                 one recording
 │   ├── RecordingNotFoundError     no such id in this archive (names the near ones)
 │   ├── AmbiguousRecordingError    the id is used by more than one project
+│   ├── ErasedRecordingError       it was erased, and must not come back
+│   ├── LegalHoldError             a legal hold forbids removing it
 │   ├── FormatVersionError         written by a newer replayport
 │   └── DamagedRecordingError      a file does not match its digest or its format
 ├── ArchiveError                   the archive itself: not one, or of a newer version
@@ -96,6 +98,23 @@ class RecordingNotFoundError(RecordingError):
 
 class AmbiguousRecordingError(RecordingError):
     """The id exists in several projects; write it as ``project/id``."""
+
+
+class ErasedRecordingError(RecordingError):
+    """It was erased from this archive; a tombstone keeps it out."""
+
+
+class LegalHoldError(RecordingError):
+    """
+    A legal hold forbids removing it.
+
+    Attributes:
+        held: The recordings, as ``project/id``.
+    """
+
+    def __init__(self, message: str, *, held: list[str]) -> None:
+        super().__init__(message)
+        self.held = held
 
 
 class FormatVersionError(RecordingError):

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from replayport.archive import Archive
-from replayport.errors import CatalogError, RecordingError, SourceDataError, StoreError
+from replayport.errors import (
+    CatalogError,
+    ErasedRecordingError,
+    RecordingError,
+    SourceDataError,
+    StoreError,
+)
 from replayport.limits import MAX_RECORDING_BYTES
 from replayport.outcomes import Rejected, RejectReason, Report
 from replayport.sources.files import BundleFile, expand, read_files
@@ -44,13 +50,17 @@ def import_paths(
             for found in read_files(
                 files, project=project, max_recording_bytes=max_recording_bytes
             ):
-                if isinstance(found, BundleFile):
-                    recording_id = found.manifest.id
-                    written = archive.write_files(found.manifest, found.files, replace=replace)
-                else:
-                    outcome = archive.write(found, replace=replace)
-                    recording_id, written = outcome.id, outcome.written
-                    report.findings.update(outcome.findings)
+                try:
+                    if isinstance(found, BundleFile):
+                        recording_id = found.manifest.id
+                        written = archive.write_files(found.manifest, found.files, replace=replace)
+                    else:
+                        outcome = archive.write(found, replace=replace)
+                        recording_id, written = outcome.id, outcome.written
+                        report.findings.update(outcome.findings)
+                except ErasedRecordingError as e:  # the others of the file are imported
+                    report.rejected.append(Rejected(what, RejectReason.ERASED, str(e)))
+                    continue
                 (report.written if written else report.already_there).append(recording_id)
         except SourceDataError as e:
             report.rejected.append(Rejected(what, RejectReason(e.reason), str(e)))

@@ -44,6 +44,7 @@ class RejectReason(StrEnum):
     SOURCE_UNAVAILABLE = "source_unavailable"
     ENCRYPTED = "encrypted"
     STORE_FAILED = "store_failed"
+    ERASED = "erased"
 
 
 REASON_MEANINGS: dict[RejectReason, tuple[str, str]] = {
@@ -146,6 +147,10 @@ REASON_MEANINGS: dict[RejectReason, tuple[str, str]] = {
         "The archive's store refused the write (disk full, permissions, network).",
         "Mend the store and run again; nothing half-written is visible.",
     ),
+    RejectReason.ERASED: (
+        "It was erased from this archive, or is of a person who was.",
+        "Nothing to do: it must not come back. It does not make a run fail.",
+    ),
 }
 """Meaning and remedy of each reason; the reference page is made from this."""
 
@@ -214,8 +219,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """True when everything asked for was done."""
-        return not self.rejected
+        """True when everything asked for was done; keeping out what was erased is part of it."""
+        return all(r.reason is RejectReason.ERASED for r in self.rejected)
 
     def to_json(self) -> dict[str, Any]:
         """Give the form the command line prints with ``--json``."""

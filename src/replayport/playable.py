@@ -14,7 +14,7 @@ from typing import Any
 from replayport.format.reader import Recording
 from replayport.format.writer import encode_events
 from replayport.posthog.lines import EventDecoder
-from replayport.posthog.playback import PlaybackEvent, Viewport, playback_events
+from replayport.posthog.playback import Viewport, from_events, playback_events
 from replayport.recording import Manifest
 from replayport.rrweb.columns import EventColumns
 
@@ -31,7 +31,9 @@ def playable_columns(recording: Recording) -> EventColumns:
     Memory:
         The whole recording as objects.
     """
-    playback = playback_events(_parsed(recording), viewports=_viewports(recording))
+    playback = playback_events(
+        from_events(recording.events(order="arrival")), viewports=_viewports(recording)
+    )
     decoder = EventDecoder()
     for item in playback.events:
         decoder.feed(item.window_id, json.dumps(item.event).encode())
@@ -42,17 +44,6 @@ def playable_parquet(recording: Recording) -> bytes:
     """Give an ``events.parquet`` of the recording with every playback fix applied."""
     data, _ = encode_events(playable_columns(recording), metadata={"id": recording.id})
     return data
-
-
-def _parsed(recording: Recording) -> list[PlaybackEvent]:
-    """Parse the events; one nested too deep for Python is too deep for a browser's DOM."""
-    found = []
-    for event in recording.events(order="arrival"):
-        try:
-            found.append(PlaybackEvent(event.window_id, event.to_rrweb()))
-        except (ValueError, RecursionError):
-            continue
-    return found
 
 
 def _viewports(recording: Recording) -> list[Viewport]:

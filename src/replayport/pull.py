@@ -30,6 +30,7 @@ from replayport.archive import LEASE_TTL_S, Archive, Written
 from replayport.catalog.base import RecordingRow
 from replayport.draft import RecordingDraft
 from replayport.errors import (
+    ErasedRecordingError,
     ObjectExistsError,
     RecordingError,
     ReplayError,
@@ -183,6 +184,7 @@ class _Run:
         self.report = report
         self._source = source
         self._archive = archive
+        self._any_erased = bool(archive.tombstones)
         self._include_recent = include_recent
         self._force = force
         self._limit = limit
@@ -267,6 +269,10 @@ class _Run:
         if stop is not None and stop():
             return False
         row = self._row(ref.session_id)
+        if row is None and self._is_erased(ref):
+            # Not even asked for: it must not come back, and asking costs requests.
+            self._erased(ref)
+            return True
         recording_id = row.id if row is not None else safe_id(ref.session_id)
         go_on = True
         if row is not None and not self._wanted_again(ref, row):
@@ -284,6 +290,24 @@ class _Run:
         if on_progress is not None:
             on_progress(self._progress(ref))
         return go_on
+
+    def _is_erased(self, ref: RecordingRef) -> bool:
+        # What is erased for the first time while this runs is refused when it is written.
+        return self._any_erased and self._archive.erased(
+            self._source.project,
+            ref.session_id,
+            distinct_id=ref.distinct_id,
+            start_ms=ref.start_ms,
+        )
+
+    def _erased(self, ref: RecordingRef) -> None:
+        what = f"session {ref.session_id}"
+        self.report.rejected.append(
+            Rejected(what, RejectReason.ERASED, "it was erased from this archive")
+        )
+        self._state.passed(ref)
+        self._state.forget(ref)
+        self._done += 1
 
     def _row(self, session_id: str) -> RecordingRow | None:
         project = safe_project(self._source.project)
@@ -554,6 +578,8 @@ def _reason(error: ReplayError) -> RejectReason:
             return RejectReason.DELETED
         case SourceDataError():
             return RejectReason(error.reason)
+        case ErasedRecordingError():
+            return RejectReason.ERASED
         case StoreError():
             return RejectReason.STORE_FAILED
         case SourceError():

@@ -157,6 +157,29 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting("freeze_timeout_s", float, 20.0, "seconds", "Longest an asset may take."),
         Setting("freeze_time_s", float, 600.0, "seconds", "Longest a recording may take."),
         Setting(
+            "encryption_key_ring",
+            str,
+            "",
+            "",
+            "Folder or store URL with the keys of an encrypted archive, outside the archive; empty "
+            "for one that is not encrypted.",
+        ),
+        Setting(
+            "signing_key",
+            str,
+            "",
+            "",
+            "PEM file of the Ed25519 key that signs erasure receipts; empty means "
+            "replayport/signing-key.pem in the user's config folder, made when needed.",
+        ),
+        Setting(
+            "retention_every_h",
+            float,
+            24.0,
+            "hours",
+            "How often `serve` removes what is past its project's retention; 0 never does.",
+        ),
+        Setting(
             "accounts_url",
             str,
             "",

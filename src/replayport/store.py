@@ -31,12 +31,12 @@ import ipaddress
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import socket
 import stat
 import time
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -68,11 +68,14 @@ MAX_SEGMENT_BYTES: Final = 255  # NAME_MAX of ext4, XFS, APFS, NTFS
 _STAGING: Final = ".staging"
 _LEASES: Final = ".leases"
 _RESERVED: Final = frozenset({_STAGING, _LEASES})
+_NEVER_IN_KEYS: Final = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
+"""A backslash, a control character."""
 
 _PART_BYTES: Final = 16 * 2**20  # multipart: 10,000 parts of this make 160 GB
 _PARTS_AT_ONCE: Final = 4  # bounds the memory of one upload to 64 MB
 _LIST_PAGE: Final = 1000  # what S3 gives in one answer, and takes in one bulk delete
 _COPY_BYTES: Final = 2**20
+_NEW_FILE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 _FOLDER_ATTEMPTS: Final = 20
 
@@ -359,6 +362,10 @@ class Store(ABC):
         check_key(key)
         return None
 
+    def shred(self, key: str) -> None:
+        """Erase the data key of an object, if this store encrypts; see `replayport.encryption`."""
+        check_key(key)
+
     # Leases
 
     @contextmanager
@@ -402,7 +409,7 @@ class Store(ABC):
         try:
             yield lease
         finally:
-            self._delete(lease.ticket)
+            self._drop_ticket(lease.ticket)
 
     def _take_lease(self, key: str, ttl_ms: int, wait_ms: int, owner: str) -> Lease:
         deadline_ms = self.clock_ms() + wait_ms
@@ -420,10 +427,10 @@ class Store(ABC):
                     lease.check()
                     return lease
             except BaseException:
-                self._delete(ticket)
+                self._drop_ticket(ticket)
                 raise
             who = self._ticket_owner(holder)
-            self._delete(ticket)
+            self._drop_ticket(ticket)
             if attempt >= _LEASE_ATTEMPTS and self.clock_ms() >= deadline_ms:
                 raise ObjectExistsError(
                     f"{key!r} is leased by {who}. It is being rewritten there. "
@@ -438,13 +445,13 @@ class Store(ABC):
     def _write_ticket(self, key: str, owner: str, expires_ms: int) -> str:
         digest = hashlib.sha256(key.encode()).hexdigest()[:32]
         ticket = f"{_LEASES}/{digest}/{expires_ms:016d}-{secrets.token_hex(16)}"
-        self._put(ticket, json.dumps({"key": key, "owner": owner}).encode())
+        self._put_ticket(ticket, json.dumps({"key": key, "owner": owner}).encode())
         return ticket
 
     def _replace_ticket(self, lease: Lease, expires_ms: int) -> str:
         # The new ticket is there before the old one goes, so a reader always sees one.
         ticket = self._write_ticket(lease.key, lease.owner, expires_ms)
-        self._delete(lease.ticket)
+        self._drop_ticket(lease.ticket)
         return ticket
 
     def _other_ticket(self, own: str) -> str | None:
@@ -464,7 +471,7 @@ class Store(ABC):
             else:
                 ended.append(info.key)
         for ticket in ended:
-            self._delete(ticket)
+            self._drop_ticket(ticket)
         return found
 
     def _ticket_owner(self, ticket: str) -> str:
@@ -472,6 +479,8 @@ class Store(ABC):
             return str(json.loads(self._get(ticket))["owner"])
         except FileNotFoundError:
             return "someone who just released it"
+        except ValueError:  # in a folder the name is there before the text
+            return "someone who just took it"
 
     # What a kind of store supplies; keys are checked already.
 
@@ -499,6 +508,12 @@ class Store(ABC):
     @abstractmethod
     def _delete_prefix(self, prefix: str) -> int: ...
 
+    def _put_ticket(self, key: str, data: bytes) -> None:
+        self._put(key, data)
+
+    def _drop_ticket(self, key: str) -> None:
+        self._delete(key)
+
 
 def check_key(key: str) -> str:
     """
@@ -523,7 +538,7 @@ def _key_problem(key: str) -> str | None:
         return "is not valid Unicode"
     if size_bytes > MAX_KEY_BYTES:
         return f"is longer than {MAX_KEY_BYTES} bytes"
-    if "\\" in key or any(unicodedata.category(c) == "Cc" for c in key):
+    if _NEVER_IN_KEYS.search(key):
         return "has a backslash or control character"
     segments = key.split("/")
     for segment in segments:
@@ -558,15 +573,19 @@ class _LocalStore(Store):
         return self._path(check_key(key), "get")
 
     def _path(self, key: str, operation: str) -> Path:
-        path = self._root / key
-        # os.path: resolve() of a Path raises on a loop of links, realpath() gives it back.
-        if os.path.realpath(path) != str(path) or path.is_symlink():
-            raise self._error(
-                f"{key!r} leads through a symbolic link. Links inside a store are not "
-                "followed, they could lead out of it. Replace the link by what it names",
-                operation,
-            )
-        return path
+        path = str(self._root)
+        try:
+            for segment in key.split("/") if key else ():
+                path = f"{path}/{segment}"
+                if stat.S_ISLNK(os.lstat(path).st_mode):
+                    raise self._error(
+                        f"{key!r} leads through a symbolic link. Links inside a store are not "
+                        "followed, they could lead out of it. Replace the link by what it names",
+                        operation,
+                    )
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # below what is not there is no link
+        return self._root / key
 
     def _error(self, message: str, operation: str) -> StoreError:
         return StoreError(message, location=self.url, operation=operation)
@@ -721,6 +740,30 @@ class _LocalStore(Store):
                 path.unlink()
             self._prune(path.parent)
 
+    def _put_ticket(self, key: str, data: bytes) -> None:
+        # Not synced: a power cut ends the holder too, and what is left of a ticket expires.
+        with self._translating("lease", key):
+            _make_durable_folder(self._root / _LEASES)
+            path = self._path(key, "lease")
+            for attempt in range(1, _FOLDER_ATTEMPTS + 1):
+                with suppress(FileExistsError):
+                    path.parent.mkdir()
+                try:
+                    descriptor = os.open(path, _NEW_FILE, 0o666)
+                    break
+                except FileNotFoundError:  # whoever released the last ticket took the folder
+                    if attempt == _FOLDER_ATTEMPTS:
+                        raise
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(data)
+
+    def _drop_ticket(self, key: str) -> None:
+        with self._translating("delete", key):
+            path = self._path(key, "delete")
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # others have tickets in it, or it is gone
+                path.parent.rmdir()
+
     def _delete_prefix(self, prefix: str) -> int:
         with self._translating("delete", prefix):
             count = sum(1 for _ in self._walk(prefix))
@@ -760,7 +803,7 @@ def _key_order(entry: os.DirEntry[str]) -> bytes:
 def _new_locked_file(folder: Path) -> tuple[Path, int]:
     while True:
         path = folder / secrets.token_hex(16)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, _NEW_FILE, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             # A sweeper may have come between open and lock; then the name is gone.

@@ -211,7 +211,7 @@ def test_no_server_there(make, site: Site):
 
 def test_at_most_so_many_at_once_at_a_host(make, site: Site):
     lock, now, most = threading.Lock(), [0], [0]
-    gate = threading.Barrier(fetch_module.PER_HOST, timeout=5)
+    gate = threading.Barrier(fetch_module.PER_HOST, timeout=60)
 
     def counted(handler):
         with lock:

@@ -82,6 +82,13 @@ def test_size_is_measured_for_every_recording(tmp_path):
         assert 0 < int(row["events_compact"]) <= int(row["events"]) < int(row["folder"])
 
 
+def test_features_are_measured_and_equal_nodes(tmp_path):
+    rows = run("features", tmp_path, "--recordings", "3", "--bytes", "150000")
+    variants = {r["variant"] for r in rows}
+    assert {"read", "columns", "features", "signals", "elements"} <= variants
+    assert all(float(r["cpu_seconds"]) > 0 for r in rows)
+
+
 def test_memory_is_measured_for_everything(tmp_path):
     rows = run("memory", tmp_path, "--bytes", "400000", "--pulls", "1", "2")
     assert all(int(r["peak_bytes"]) > 0 for r in rows), rows

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from replayport.player_assets import PLAYER_FILE, PlayerNotBuiltError, static_file
 
@@ -83,9 +83,12 @@ class Watched:
         """Text of the recorded page as it is drawn now."""
         for frame in self.page.frames:
             if frame.parent_frame is not None and frame.parent_frame.parent_frame is not None:
-                element = frame.frame_element()
-                if element.evaluate("e => !!e.closest('.take.shown')"):
-                    return str(frame.evaluate("document.body ? document.body.innerText : ''"))
+                try:
+                    element = frame.frame_element()
+                    if element.evaluate("e => !!e.closest('.take.shown')"):
+                        return str(frame.evaluate("document.body ? document.body.innerText : ''"))
+                except Error:
+                    continue  # its page gave way to a newer one meanwhile
         return ""
 
     def until_text(self, wanted: str, *, timeout_s: float = 20) -> None:

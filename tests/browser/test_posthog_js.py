@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -68,17 +69,18 @@ def sdk_folder(pytestconfig):
     def get(version):
         folder = cache / version
         if not (folder / "array.js").is_file():
-            npm(cache, "pack", f"posthog-js@{version}", "--silent", "--ignore-scripts")
-            half_done = cache / f"{version}.partial"
-            half_done.mkdir(exist_ok=True)
-            package = cache / f"posthog-js-{version}.tgz"
-            with tarfile.open(package) as archive:
-                for member in archive.getmembers():
-                    path = Path(member.name)
-                    if path.parent == Path("package/dist") and path.suffix == ".js":
-                        (half_done / path.name).write_bytes(archive.extractfile(member).read())
-            package.unlink()
-            half_done.rename(folder)
+            with tempfile.TemporaryDirectory(dir=cache) as temporary:
+                made = Path(temporary) / "dist"
+                made.mkdir()
+                npm(temporary, "pack", f"posthog-js@{version}", "--silent", "--ignore-scripts")
+                with tarfile.open(Path(temporary) / f"posthog-js-{version}.tgz") as archive:
+                    for member in archive.getmembers():
+                        path = Path(member.name)
+                        if path.parent == Path("package/dist") and path.suffix == ".js":
+                            (made / path.name).write_bytes(archive.extractfile(member).read())
+                # Another worker may have been first; its folder is as good.
+                with suppress(OSError):
+                    made.rename(folder)
         return folder
 
     return get

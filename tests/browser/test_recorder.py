@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import signal
 import struct
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page
+from tests.cli.command import serving
 
 from replayport.archive import Archive
 from replayport.importing import import_paths
@@ -318,6 +320,52 @@ def test_a_page_reloaded_offline_is_one_recording_uploaded_once(
     without_window = [{k: v for k, v in e.items() if k != "windowId"} for e in kept]
     assert without_window == events
     assert page.evaluate("recorder.findings.size") == 0
+
+
+def test_a_server_that_was_away_has_one_complete_recording_in_the_end(
+    context: BrowserContext, sink: Sink, tmp_path: Path
+) -> None:
+    """`replayport serve` itself: killed, the page reloaded, and started again."""
+    archive = tmp_path / "archive"
+    page = opened(context, sink)
+    with serving("--archive", archive) as server:
+        to_server = {"host": server.url, "token": "phc_test"}
+        assert start(page, **to_server)
+        session_id = page.evaluate("recorder.sessionId")
+        page.evaluate("recorder.addEvent('one')")
+        page.evaluate("recorder.flush()")
+        until(page, f"{PENDING}.then((n) => n === 0)")
+        server.stop(signal.SIGKILL)
+    page.evaluate("recorder.addEvent('two')")
+    page.click("#go")
+    page.evaluate("recorder.flush()")
+    page.reload()
+    assert start(page, **to_server)
+    page.evaluate("recorder.addEvent('three')")
+    page.evaluate("recorder.flush()")
+    assert page.evaluate(PENDING) > 0
+    port = urlsplit(server.url).port
+    with serving("--archive", archive, "--port", port, "--seal-idle-s", 0.5) as server:
+        page.evaluate("recorder.stop()")
+        page.evaluate("recorder.upload()")
+        until(page, f"{PENDING}.then((n) => n === 0)")
+        kept = page.evaluate("recorder.events(recorder.sessionId)")
+        wanted = len(kept)
+        while True:
+            with Archive.open(archive) as opened_archive:
+                if opened_archive.has("phc_test", session_id):
+                    recording = opened_archive.recording(session_id)
+                    if recording.manifest.events >= wanted:
+                        break
+            page.wait_for_timeout(100)
+        assert server.stop() == 130
+    stored = [e.to_rrweb() for e in recording.events(order="arrival")]
+    without_window = [{k: v for k, v in e.items() if k != "windowId"} for e in kept]
+    assert sorted(stored, key=lambda e: e["timestamp"]) == without_window
+    assert tags(stored) == ["one", "two", "three"]
+    assert recording.manifest.complete
+    assert len(recording.manifest.windows) == 1
+    assert recording.manifest.source["library"] == "replayport-recorder"
 
 
 def test_secrets_are_in_no_byte_kept_or_sent(context: BrowserContext, sink: Sink) -> None:
@@ -653,6 +701,11 @@ def test_a_recording_plays_in_the_page_and_is_not_recorded_again(
         f"{sink.other_url}/player.js",
     )
     until(page, "drawn")
+    until(page, "!player.paused || player.currentMs > 0")
+    page.evaluate("player.pause()")
+    until(page, "player.paused")
+    page.evaluate("player.seek(0)")
+    page.evaluate("player.play()")
     until(page, "!player.paused || player.currentMs > 0")
     assert page.evaluate("player.parentElement.id") == "stage"
     text = "".join(

@@ -24,11 +24,11 @@ class MemoryInbox:
     def __init__(self) -> None:
         self.kept = []
         self.error = None
-        self.wait_s = 0.0
+        self.hang = False
 
     async def put(self, captured):
-        if self.wait_s:
-            await asyncio.sleep(self.wait_s)
+        while self.hang:  # noqa: ASYNC110  # a plain switch for tests
+            await asyncio.sleep(0.005)
         if self.error is not None:
             raise self.error
         if captured.session_ids:

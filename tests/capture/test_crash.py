@@ -32,6 +32,13 @@ def test_killed_ten_times_nothing_is_lost(torture, tmp_path):
     assert result.recordings > 1
 
 
+def test_many_tiny_sessions_leave_no_memory_behind(torture, tmp_path):
+    result = torture.crowd(tmp_path, sessions=600)
+    assert result.sealed == 600
+    # 40 KB a session would pass it; anything that is kept of each is far more than that.
+    assert result.grown_bytes < 16 * 2**20
+
+
 def test_the_check_can_fail(torture):
     result = torture.Result(acknowledged={1, 2}, waiting=0)
     result.stored.update([1, 1])

@@ -140,6 +140,14 @@ def test_events_of_no_session_are_taken_and_not_kept():
     assert app.counts["no_session"] == 1
 
 
+@pytest.mark.parametrize("session_id", ["a" * 10_000, "../../etc/passwd", "a/b", "..", "\0", "é"])
+def test_events_of_a_session_no_recording_can_have_are_not_kept(session_id, tmp_path):
+    with Inbox.open(tmp_path) as inbox:
+        app, _ = make(inbox)
+        assert ask(app, "POST", "/e/", body=zipped(envelope(analytics(session_id)))).status == 200
+        assert inbox.due(2**62, limit=1) == []
+
+
 def test_a_session_that_ends_is_said_to():
     app, inbox = make()
     ending = {"type": 5, "timestamp": 1, "data": {"tag": "$session_ending", "payload": {}}}
@@ -178,6 +186,8 @@ REFUSED = {
     "no session": ("/s/", zipped([without(snapshot(), "$session_id")]), 400, "invalid_session_id"),
     "bad session": ("/s/", zipped([snapshot("../../etc")]), 400, "invalid_session_id"),
     "long session": ("/s/", zipped([snapshot("a" * 71)]), 400, "invalid_session_id"),
+    "a session as long as a page": ("/s/", zipped([snapshot("a" * 10_000)]), 400, "invalid_session_id"),
+    "a session with a zero": ("/s/", zipped([snapshot("a\0b")]), 400, "invalid_session_id"),
     "no snapshots": ("/s/", zipped([snapshot(events=7)]), 400, "invalid_snapshot_data"),
     "odd uuid": ("/s/", zipped([snapshot() | {"uuid": "x"}]), 400, "invalid_uuid"),
     "two tokens": (

@@ -24,7 +24,8 @@ from tests.capture.bodies import (
     put,
     snapshots,
 )
-from tests.support.builders import START_MS, compressed, draft, visit
+from tests.support.builders import START_MS, compressed, draft, full_snapshot, visit
+from tests.support.small_disk import fill, small_disk
 
 from replayport.archive import Archive
 from replayport.capture import assemble
@@ -35,6 +36,7 @@ from replayport.format.schema import EVENTS_FILE, MANIFEST_FILE
 from replayport.posthog import wire
 from replayport.posthog.lines import EventDecoder
 from replayport.testing import WireRequest, load_requests
+from replayport.verifying import verify_archive
 
 DEMO = Path(__file__).parents[2] / "src" / "replayport" / "demo" / "recordings"
 DAY_MS = 24 * 3_600_000
@@ -434,7 +436,8 @@ def test_two_servers_on_one_archive(tmp_path):
     assert found == Counter([*wanted, 9000, 9001, 9002])
 
 
-def test_a_session_another_server_writes_is_tried_again_soon(house):
+def test_a_session_another_server_writes_is_tried_again_soon(house, monkeypatch):
+    monkeypatch.setattr("replayport.capture.seal.LEASE_WAIT_S", 0.0)
     house.put(snapshots(numbered([1])))
     house.seal()
     house.put(snapshots(numbered([2])))
@@ -442,6 +445,26 @@ def test_a_session_another_server_writes_is_tried_again_soon(house):
         assert house.seal() == {Outcome.BUSY: 1}
     assert house.seal(20_000) == {Outcome.MERGED: 1}
     assert marks(house.archive) == [1, 2]
+
+
+def test_a_server_waits_a_moment_for_another(house):
+    """Servers of one site seal a session at the same time: none is put off by that."""
+    house.put(snapshots(numbered([1])))
+    house.seal()
+    house.put(snapshots(numbered([2])))
+    held, release = threading.Event(), threading.Event()
+
+    def other():
+        with house.archive.store.lease(f"locks/capture/{PROJECT}/s-1", ttl_s=100):
+            held.set()
+            release.wait(60)
+
+    writing = threading.Thread(target=other)
+    writing.start()
+    held.wait(60)
+    threading.Timer(0.05, release.set).start()
+    assert house.seal() == {Outcome.MERGED: 1}
+    writing.join()
 
 
 def test_what_was_pulled_already_is_not_doubled(house):
@@ -505,6 +528,34 @@ def test_snapshots_among_analytics_are_found(house):
     assert recording.analytics().column("event").to_pylist() == ["$pageview"]
 
 
+# --- a full disk ------------------------------------------------------------------------
+
+
+def test_a_full_disk_holds_sessions_back_until_it_has_room(tmp_path, caplog):
+    """The archive's disk; that of the inbox has room."""
+    with small_disk(tmp_path / "disk", 4096) as disk:
+        house = House(tmp_path, archive=str(disk / "archive"))
+        noise = [random.Random(n).randbytes(150_000).hex() for n in range(3)]
+        for n, pad in enumerate(noise):
+            house.put(
+                snapshots(item([*opening(), full_snapshot(9, text=pad)], session_id=f"s-{n}"))
+            )
+        filler = fill(disk, leave_kib=250)
+        outcomes = house.seal()
+        assert outcomes[Outcome.FAILED] >= 2
+        assert sorted(house.waiting) == [f"s-{n}" for n in range(outcomes[Outcome.SEALED], 3)]
+        assert "could not be sealed, tried again in" in caplog.text
+        assert house.archive.catalog.count() == outcomes[Outcome.SEALED]
+        filler.unlink()
+        outcomes = house.seal()
+        assert house.waiting == []
+        assert not outcomes[Outcome.FAILED]
+        assert verify_archive(house.archive) == (3, [])
+        assert [len(house.events(f"s-{n}")) for n in range(3)] == [4, 4, 4]
+        house.stop()
+        house.archive.close()
+
+
 # --- many -------------------------------------------------------------------------------
 
 
@@ -512,6 +563,26 @@ def test_many_small_sessions(house):
     house.put(*(snapshots(item(opening(), session_id=f"s-{n}")) for n in range(150)))
     assert house.seal() == {Outcome.SEALED: 150}
     assert sum(1 for _ in house.archive.recordings()) == 150
+
+
+def test_a_session_of_a_whole_day_and_longer(house):
+    """A request every 30 seconds; it is sealed after a day, and the rest joins it."""
+    step_ms = 30_000
+    sealed = Counter()
+    for n in range(3000):
+        clock_ms = NOW_MS + n * step_ms
+        house.clock.now_ms = clock_ms
+        house.put(
+            snapshots(item([marked(n, n * step_ms)], item_id=new_id(n)), received_ms=clock_ms)
+        )
+        if n % 60 == 0:
+            sealed += house.sealer.seal_due()
+    assert sealed == {Outcome.SEALED: 1}
+    assert house.seal() == {Outcome.MERGED: 1}
+    (recording,) = house.archive.recordings()
+    assert marks(house.archive) == list(range(3000))
+    assert recording.manifest.end_ms - recording.manifest.start_ms == 2999 * step_ms
+    assert house.waiting == []
 
 
 def test_the_thread_seals_by_itself_and_stops(tmp_path):

@@ -416,28 +416,23 @@ def test_refusals_of_what_waited(upstream, tmp_path, status, left):
             upstream.status = status
             upstream.start()
             await until(lambda: len(upstream.got) >= 1 + left)
-            await asyncio.sleep(0.05)
-            return app.tee.waiting
+            await until(lambda: app.tee.waiting == left)
 
-    assert run(test) == left
+    run(test)
 
 
-def test_a_slow_posthog_blocks_nobody_for_long(upstream, tmp_path):
-    upstream.hang_s = 5
+def test_a_slow_posthog_blocks_nobody(upstream, tmp_path):
+    """It never answers, so every answer here came before its own."""
+    upstream.hang = True
 
     async def test():
-        async with tee_app(upstream, tmp_path, timeout_s=0.2, retry_s=20) as (app, inbox):
-            took = []
+        async with tee_app(upstream, tmp_path, timeout_s=0.2, retry_s=300) as (app, inbox):
             for _ in range(6):
-                start = time.monotonic()
                 assert (await post(app, zipped([snapshot()]))).status == 200
-                took.append(time.monotonic() - start)
             assert len(inbox.kept) == app.tee.waiting == 6
-            return took
 
-    took = run(test)
-    assert max(took) < 3
-    assert max(took[3:]) < 0.2  # nobody is made to wait once it is known
+    run(test)
+    assert len(upstream.got) == 3  # nobody is made to wait once it is known
 
 
 def test_without_room_to_wait_the_sdk_is_told_to_try_again(upstream, tmp_path):
@@ -556,23 +551,20 @@ def test_bodies_we_cannot_read_are_posthogs_to_judge(upstream):
 def test_a_disk_that_hangs_does_not_keep_posthogs_answer(upstream, monkeypatch):
     from replayport.capture import routes
 
-    monkeypatch.setattr(routes, "KEEP_WAIT_S", 0.1)
+    monkeypatch.setattr(routes, "KEEP_WAIT_S", 0.05)
     inbox = MemoryInbox()
-    inbox.wait_s = 1.0
+    inbox.hang = True
 
     async def test():
         async with tee_app(upstream, inbox=inbox) as (app, _):
-            start = time.monotonic()
-            answer = await post(app, zipped([snapshot()]))
-            took = time.monotonic() - start
+            assert (await post(app, zipped([snapshot()]))).status == 200
+            assert inbox.kept == []
             assert app._held_bytes > 0  # still counted while the copy is under way
+            inbox.hang = False
             await until(lambda: inbox.kept)
-            await asyncio.sleep(0)
-            return answer.status, took, app._held_bytes
+            await until(lambda: app._held_bytes == 0)
 
-    status, took, held = run(test)
-    assert (status, held) == (200, 0)
-    assert took < 0.9
+    run(test)
 
 
 def test_too_large_a_body_is_nobodys(upstream):

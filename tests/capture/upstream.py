@@ -50,7 +50,8 @@ class Upstream:
     config: dict = field(default_factory=lambda: {"sessionRecording": {"endpoint": "/s/"}})
     got: list[Got] = field(default_factory=list)
     status: int = 200
-    hang_s: float = 0.0
+    hang: bool = False
+    """Give no answer while this is true."""
     cut_after: int | None = None
     port: int = 0
     _server: uvicorn.Server | None = None
@@ -67,7 +68,7 @@ class Upstream:
     def reset(self):
         self.config = {"sessionRecording": {"endpoint": "/s/"}}
         self.got = []
-        self.status, self.hang_s, self.cut_after = 200, 0.0, None
+        self.status, self.hang, self.cut_after = 200, False, None
 
     def start(self):
         """Listen, on the port it had before; does nothing when it does."""
@@ -104,8 +105,8 @@ class Upstream:
         query = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
         self.got.append(Got(scope["method"], target, list(scope["headers"]), body))
-        if self.hang_s:
-            await asyncio.sleep(self.hang_s)
+        while self.hang:  # noqa: ASYNC110  # turned off from another thread
+            await asyncio.sleep(0.01)
         path = scope["path"].rstrip("/")
         headers = [(b"content-type", b"application/json"), (b"x-from", b"posthog"), (b"set-cookie", b"a=b"), (b"connection", b"keep-alive")]  # fmt: skip
         if b"origin" in dict(scope["headers"]):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.support.postgres import new_database, running_postgres
 
 from replayport.catalog import CATALOGS, ORDER_FIELDS, Catalog, RecordingRow, open_catalog, sql
+from replayport.catalog.base import ScoreRow
 from replayport.catalog.words import SearchText
 from replayport.errors import (
     AmbiguousRecordingError,
@@ -189,6 +190,53 @@ def test_delete_and_clear(catalog: Catalog) -> None:
 
 
 # Finding
+
+
+# Scores
+
+
+def make_score(number: int = 0, **changes: object) -> ScoreRow:
+    row = ScoreRow(
+        project="p1",
+        id=f"rec-{number:06d}",
+        model="rules-1",
+        score=number / 10,
+        reasons="[]",
+        recording_created_ms=1,
+        scored_ms=2,
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def test_scores_come_back_highest_first_and_unknown_last(catalog: Catalog) -> None:
+    rows = [make_score(1), make_score(2, score=None), make_score(3), make_score(3, model="m")]
+    catalog.put_scores(rows)
+    assert list(catalog.scores(model="rules-1")) == [rows[2], rows[0], rows[1]]
+    assert list(catalog.scores(project="p2")) == []
+    catalog.put_scores(iter([make_score(1, score=0.9, reasons="\x00 ünknown \ud800")]))
+    assert next(catalog.scores()).reasons == "\x00 ünknown \ud800"
+    assert len(list(catalog.scores())) == 4
+
+
+def test_a_recordings_scores_go_with_it(catalog: Catalog) -> None:
+    catalog.upsert([make_row(1), make_row(2)])
+    catalog.put_scores([make_score(1), make_score(1, model="m"), make_score(2)])
+    assert catalog.delete("p1", "rec-000001")
+    assert [r.id for r in catalog.scores()] == ["rec-000002"]
+    catalog.clear()
+    assert list(catalog.scores()) == []
+
+
+def test_a_catalog_from_before_there_were_scores_gets_a_table(url: str) -> None:
+    old = open_catalog(url)
+    old.upsert([make_row(1)])
+    sql._scores.drop(old._engine)  # type: ignore[attr-defined]
+    old.close()
+    new = open_catalog(url)
+    new.put_scores([make_score(1)])
+    assert next(new.scores()).score == 0.1
+    assert new.get("rec-000001") == make_row(1)
+    new.close()
 
 
 def test_a_missing_id_names_near_ones(catalog: Catalog) -> None:
@@ -613,7 +661,7 @@ SHA = "a" * 64
 
 
 def said(catalog: Catalog, number: int, **texts: str) -> None:
-    row = make_row(number, events_sha256=SHA)
+    row = make_row(number, content_sha256=SHA)
     catalog.upsert([row])
     text = SearchText.of({name: [value] for name, value in texts.items()})
     assert catalog.set_text(row.project, row.id, text, of_sha256=SHA)
@@ -682,7 +730,7 @@ def test_no_search_is_a_language(catalog: Catalog, text: str) -> None:
 def test_text_of_other_events_is_never_searched(catalog: Catalog) -> None:
     said(catalog, 1, urls="secret")
     assert found(catalog, "secret") == [1]
-    row = make_row(1, events_sha256="b" * 64)
+    row = make_row(1, content_sha256="b" * 64)
     catalog.upsert([row])
     assert found(catalog, "secret") == []
     text = SearchText.of({"urls": ["secret"]})
@@ -696,13 +744,13 @@ def test_text_of_other_events_is_never_searched(catalog: Catalog) -> None:
 
 def test_which_rows_have_no_whole_text(catalog: Catalog) -> None:
     said(catalog, 1, urls="x")
-    catalog.upsert([make_row(n, events_sha256=SHA) for n in (2, 3)] + [make_row(4)])
+    catalog.upsert([make_row(n, content_sha256=SHA) for n in (2, 3)] + [make_row(4)])
     catalog.set_text("p1", "rec-000003", SearchText(urls="y"), of_sha256=SHA, is_whole=False)
     assert [row.id for row in catalog.without_text()] == ["rec-000002", "rec-000003"]
     assert found(catalog, "y") == [3]
 
 
-def test_deleted_words_are_gone_from_the_files_after_a_purge(tmp_path: Path) -> None:
+def test_deleted_words_are_gone_from_the_files_after_scrubbing(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite"
     catalog = open_catalog(path)
     for n in range(50):
@@ -710,22 +758,22 @@ def test_deleted_words_are_gone_from_the_files_after_a_purge(tmp_path: Path) -> 
     assert b"gonesecret" in b"".join(p.read_bytes() for p in tmp_path.iterdir())
     assert catalog.delete("p1", "rec-000007")
     assert found(catalog, "gonesecret") == []
-    catalog.purge()
+    catalog.scrub()
     assert b"gonesecret" not in b"".join(p.read_bytes() for p in tmp_path.iterdir())
     assert len(found(catalog, "example")) == 49
     catalog.close()
 
 
-def test_a_purge_changes_nothing_that_is_there(catalog: Catalog) -> None:
+def test_scrubbing_keeps_the_words_that_are_there(catalog: Catalog) -> None:
     said(catalog, 1, urls="kept")
     said(catalog, 2, urls="gone")
     catalog.delete("p1", "rec-000002")
-    catalog.purge()
+    catalog.scrub()
     assert found(catalog, "kept") == [1]
 
 
 def test_tags_signals_and_sums(catalog: Catalog) -> None:
-    catalog.upsert([make_row(n, events_sha256=SHA) for n in range(4)])
+    catalog.upsert([make_row(n, content_sha256=SHA) for n in range(4)])
     assert catalog.set_tags("p1", "rec-000001", ["bug", "vip"])
     assert catalog.set_tags("p1", "rec-000002", ["bug"])
     assert not catalog.set_tags("p1", "none", ["bug"])
@@ -744,7 +792,7 @@ def test_tags_signals_and_sums(catalog: Catalog) -> None:
     assert (ids(signals=["dead", "x"]), ids(signals=["x"])) == (["2"], [])
     assert (ids(min_frustration=0.25), ids(min_frustration=0.0)) == (["2"], ["2"])
     assert catalog.get("rec-000002").signals == ["dead", "rage"]
-    catalog.upsert([make_row(2, events_sha256=SHA, clicks=99)])
+    catalog.upsert([make_row(2, content_sha256=SHA, clicks=99)])
     kept = catalog.get("rec-000002")
     assert (kept.tags, kept.signals, kept.frustration, kept.clicks) == (
         ["bug"],
@@ -752,7 +800,7 @@ def test_tags_signals_and_sums(catalog: Catalog) -> None:
         0.25,
         99,
     )
-    catalog.upsert([make_row(2, events_sha256="b" * 64)])
+    catalog.upsert([make_row(2, content_sha256="b" * 64)])
     changed = catalog.get("rec-000002")
     assert (changed.tags, changed.signals, changed.frustration) == (["bug"], [], -1.0)
     assert catalog.projects() == {"p1": 4}
@@ -794,3 +842,32 @@ def test_more_filters(catalog: Catalog) -> None:
     assert catalog.count(at_most=2) == 2
     with pytest.raises(TypeError, match="no filter"):
         catalog.count(secret=1)  # type: ignore[call-arg]
+
+
+def test_state_keys_by_their_beginning(catalog):
+    for key in ("pull/a", "pull/b", "other"):
+        catalog.set_state(key, {})
+    assert list(catalog.state_keys("pull/")) == ["pull/a", "pull/b"]
+    assert list(catalog.state_keys("none")) == []
+
+
+def test_scrubbing_loses_nothing_that_is_there(catalog):
+    catalog.upsert([make_row(1), make_row(2)])
+    catalog.delete(make_row(1).project, make_row(1).id)
+    catalog.scrub()
+    assert [r.id for r in catalog.list()] == [make_row(2).id]
+    catalog.set_state("after", {"x": 1})
+    assert catalog.get_state("after") == {"x": 1}
+
+
+def test_no_byte_of_a_removed_row_stays_in_the_files(tmp_path):
+    secret = "a-person-that-must-not-stay@example.org"
+    catalog = open_catalog(tmp_path / "c.sqlite")
+    for n in range(50):
+        catalog.upsert([replace(make_row(n), distinct_id=f"{secret}-{n}")])
+    for n in range(50):
+        catalog.delete(make_row(n).project, make_row(n).id)
+    catalog.scrub()
+    for path in tmp_path.iterdir():
+        assert secret.encode() not in path.read_bytes(), path.name
+    catalog.close()

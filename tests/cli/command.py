@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 from typer.testing import CliRunner, Result
@@ -37,3 +43,53 @@ def process(*args: object, **options: Any) -> subprocess.Popen[bytes]:
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), **options.pop("env", {})}
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen(command, env=env, **options)
+
+
+@dataclass
+class Serving:
+    """``replayport serve`` while it runs."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    said: list[str]
+    """Lines of its log so far."""
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Tell it to end; gives its exit code."""
+        self.process.send_signal(how)
+        return self.process.wait(timeout=60)
+
+
+@contextmanager
+def serving(*args: object, **options: Any) -> Iterator[Serving]:
+    """Start ``replayport serve`` on a free port and wait until it says where it is."""
+    running = process("serve", "--port", "0", *args, stdout=subprocess.DEVNULL, **options)
+    said: list[str] = []
+    found: Queue[str | None] = Queue()
+
+    def read() -> None:
+        for line in running.stderr or ():
+            said.append(line.decode(errors="replace"))
+            address = re.search(r"replayport is at http://[\d.]+:(\d+)", said[-1])
+            if address is not None:
+                found.put(f"http://127.0.0.1:{address[1]}")
+        found.put(None)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        url = found.get(timeout=60)
+        if url is None:
+            raise AssertionError("it ended: " + "".join(said))
+        yield Serving(url, running, said)
+    finally:
+        if running.poll() is None:
+            running.send_signal(signal.SIGINT)
+        try:
+            running.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+        reader.join()
+        if running.stderr is not None:
+            running.stderr.close()

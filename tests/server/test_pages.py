@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from html.parser import HTMLParser
 
 import pytest
@@ -82,6 +83,14 @@ def test_tags_of_a_row(manifest):
     text = Parsed(list_page([row], total=1, query="", next_after=None)).text
     for tag in ("incomplete", "mobile", "3 errors", "2 tabs"):
         assert tag in text
+
+
+def test_a_live_visit_nobody_watched_yet_claims_nothing(manifest):
+    row = dataclasses.replace(row_of(manifest), first_url=None, events=0, clicks=0)
+    text = Parsed(list_page([], total=0, query="", next_after=None, live=[row])).text
+    assert "a visit under way" in text
+    assert "0 clicks" not in text
+    assert "0 events" not in text
 
 
 @pytest.mark.parametrize("start_ms", [0, -(10**15), 10**16])

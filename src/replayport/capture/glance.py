@@ -22,9 +22,6 @@ import msgspec
 from replayport.errors import SourceDataError
 from replayport.posthog.wire import MAX_SESSION_ID_BYTES, valid_token
 
-MAX_TEXT_BYTES: Final = 4 * 2**20
-"""Larger ones take their time in a thread anyhow."""
-
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SESSION_ID: Final = re.compile(rf"[A-Za-z0-9-]{{1,{MAX_SESSION_ID_BYTES}}}")
 _ENDING: Final = b"$session_ending"
@@ -65,13 +62,14 @@ def glance(text: bytes) -> Glance | None:
     Look at a request.
 
     Args:
-        text: From `wire.decode_payload`.
+        text: From `wire.decode_payload`; holds no more items than the caller can bear, each
+            of which becomes an object.
 
     Returns:
         None when it is not of the usual shape, or anything about it is wrong, or it says
         that a session ends: let ``wire`` look.
     """
-    if len(text) > MAX_TEXT_BYTES or _ENDING in text:
+    if _ENDING in text:
         return None
     try:
         items = _DECODER.decode(text)
@@ -94,7 +92,7 @@ def glance(text: bytes) -> Glance | None:
         if (
             own.token != token
             or not _SESSION_ID.fullmatch(own.session_id)
-            or bytes(own.snapshot_data)[:1] not in (b"[", b"{")
+            or memoryview(own.snapshot_data)[0] not in b"[{"
             or (item.uuid is not None and not _UUID.fullmatch(item.uuid))
         ):
             return None

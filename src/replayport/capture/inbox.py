@@ -38,6 +38,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -533,6 +534,37 @@ class Inbox:
         self.forget(project, session_id, ids)
         return len(ids)
 
+    def all_requests(self) -> Iterator[tuple[StoredRequest, list[tuple[str, str]]]]:
+        """Yield every request with its sessions as ``(project, session id)``, as of one moment."""
+        with self._reading() as db:
+            yield from request_db.all_requests(db)
+
+    def erase(self, changes: Sequence[tuple[int, StoredRequest | None, Sequence[str]]]) -> None:
+        """
+        Remove or rewrite requests (erasure).
+
+        Args:
+            changes: A request's id; what to keep of it, None for nothing; and the sessions
+                it still has data of.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        for start in range(0, len(changes), request_db.FORGET_ROWS):
+            some = changes[start : start + request_db.FORGET_ROWS]
+            self._ask(partial(_erasing, changes=some))
+
+    def scrub(self) -> bool:
+        """
+        Overwrite and cut off what removed requests left in the files.
+
+        Returns:
+            False when a reader of just now still needs the log; try again.
+        """
+        done = self._ask(request_db.scrub)
+        self._ask(self._measure)
+        return done
+
     def _shrink(self, db: sqlite3.Connection) -> bool:
         more = request_db.vacuum(db, keep_free_bytes=_SLACK_BYTES)
         self._measure(db)
@@ -569,6 +601,14 @@ def _forgetting(
     project: str, session_id: str, ids: Sequence[int]
 ) -> Callable[[sqlite3.Connection], None]:
     return lambda db: request_db.forget(db, project, session_id, ids)
+
+
+def _erasing(
+    db: sqlite3.Connection,
+    *,
+    changes: Sequence[tuple[int, StoredRequest | None, Sequence[str]]],
+) -> None:
+    request_db.erase(db, changes)
 
 
 def _tell(told: Iterable[asyncio.Future[None]], error: Exception | None) -> None:

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -53,6 +53,8 @@ CREATE TABLE IF NOT EXISTS request (
 );
 CREATE INDEX IF NOT EXISTS request_due ON request (due_ms);
 """
+
+_SELECT_WAITING: Final = "SELECT id, method, target, headers, body, received_ms, tries FROM request"
 
 T = TypeVar("T")
 
@@ -191,6 +193,52 @@ class Outbox:
             self.count, self.bytes = await self._run(self._measure)
         return dropped
 
+    def erase(self, decide: Callable[[Outgoing], Outgoing | None]) -> int:
+        """
+        Remove or rewrite what waits (erasure); called from any thread.
+
+        Args:
+            decide: Gives what to keep of a request: the same, less of it, or None.
+
+        Returns:
+            How many were removed or rewritten.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        try:
+            changed = self._thread.submit(self._erase, decide).result()
+            if changed:
+                self.count, self.bytes = self._thread.submit(self._measure).result()
+        except (sqlite3.Error, OSError, RuntimeError) as e:
+            raise self._failed(e, "update") from e
+        return changed
+
+    def _erase(self, decide: Callable[[Outgoing], Outgoing | None]) -> int:
+        changed = 0
+        ids = [row[0] for row in self._database.execute("SELECT id FROM request ORDER BY id")]
+        self._database.execute("PRAGMA secure_delete = ON")
+        for request_id in ids:
+            row = self._database.execute(
+                f"{_SELECT_WAITING} WHERE id = ?", (request_id,)
+            ).fetchone()
+            outgoing = _waiting(row).outgoing
+            kept = decide(outgoing)
+            if kept is outgoing:
+                continue
+            changed += 1
+            if kept is None:
+                self._database.execute("DELETE FROM request WHERE id = ?", (request_id,))
+            else:
+                _, target, headers, body, *_rest = _row(kept, 0)
+                self._database.execute(
+                    "UPDATE request SET target = ?, headers = ?, body = ? WHERE id = ?",
+                    (target, headers, body, request_id),
+                )
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._database.execute("PRAGMA secure_delete = FAST")
+        return changed
+
     def close(self) -> None:
         """Close the file; what waits is sent by the next one who opens it."""
         self._thread.submit(self._database.close).result()
@@ -229,27 +277,9 @@ class Outbox:
 
     def _due(self, now_ms: int, limit: int) -> list[Waiting]:
         rows = self._database.execute(
-            "SELECT id, method, target, headers, body, received_ms, tries FROM request "
-            "WHERE due_ms <= ? ORDER BY due_ms, id LIMIT ?",
-            (now_ms, limit),
+            f"{_SELECT_WAITING} WHERE due_ms <= ? ORDER BY due_ms, id LIMIT ?", (now_ms, limit)
         )
-        return [
-            Waiting(
-                row[0],
-                Outgoing(
-                    method=row[1],
-                    target=row[2],
-                    headers=tuple(
-                        (n.encode("latin-1"), v.encode("latin-1"))
-                        for n, v in msgspec.json.decode(row[3], type=list[tuple[str, str]])
-                    ),
-                    body=row[4],
-                    received_ms=row[5],
-                ),
-                row[6],
-            )
-            for row in rows
-        ]
+        return [_waiting(row) for row in rows]
 
     def _next_due(self) -> int | None:
         found = self._database.execute("SELECT min(due_ms) FROM request").fetchone()[0]
@@ -272,6 +302,22 @@ class Outbox:
             location=str(self._path),
             operation=operation,
         )
+
+
+def _waiting(row: tuple[Any, ...]) -> Waiting:
+    """Read a row of `_SELECT_WAITING`."""
+    headers = msgspec.json.decode(row[3], type=list[tuple[str, str]])
+    return Waiting(
+        row[0],
+        Outgoing(
+            method=row[1],
+            target=row[2],
+            headers=tuple((n.encode("latin-1"), v.encode("latin-1")) for n, v in headers),
+            body=row[4],
+            received_ms=row[5],
+        ),
+        row[6],
+    )
 
 
 def _row(outgoing: Outgoing, due_ms: int) -> tuple[object, ...]:

@@ -169,6 +169,10 @@ class Projects:
             {p.name for p in (*(self.configured or {}).values(), *self._announced.values())}
         )
 
+    def all(self) -> list[Project]:
+        """Give the configured projects; none when every token is taken."""
+        return list((self.configured or {}).values())
+
     def named(self, name: str) -> Project:
         """Give a project by name, with defaults when it is not configured."""
         return (self.configured or {}).get(name) or Project(name=name)

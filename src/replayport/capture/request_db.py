@@ -314,6 +314,90 @@ def requests_of(db: sqlite3.Connection, project: str, session_id: str) -> Iterat
         )
 
 
+def all_requests(
+    db: sqlite3.Connection,
+) -> Iterator[tuple[StoredRequest, list[tuple[str, str]]]]:
+    """Yield every request with the sessions it is kept for, as ``(project, session id)``."""
+    of: dict[int, list[tuple[str, str]]] = {}
+    for project, session_id, request_id in db.execute(
+        "SELECT project, session_id, request_id FROM part"
+    ):
+        of.setdefault(request_id, []).append((project, session_id))
+    for row in db.execute(
+        "SELECT id, token, kind, received_ms, query, headers, body FROM request ORDER BY id"
+    ):
+        yield (
+            StoredRequest(
+                id=row[0],
+                token=row[1],
+                kind=row[2],
+                received_ms=row[3],
+                query=row[4],
+                headers=msgspec.json.decode(row[5], type=dict[str, str]),
+                body=row[6],
+            ),
+            of.get(row[0], []),
+        )
+
+
+def erase(
+    db: sqlite3.Connection, changes: Sequence[tuple[int, StoredRequest | None, Sequence[str]]]
+) -> None:
+    """
+    Remove or rewrite requests, and count their sessions anew, as one transaction.
+
+    Args:
+        db: The connection.
+        changes: A request's id; what to keep of it, None for nothing; and the sessions
+            it still has data of.
+    """
+    db.execute("PRAGMA secure_delete=ON")  # pages are overwritten, not only set free
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        touched: set[tuple[str, str]] = set()
+        for request_id, kept, session_ids in changes:
+            parts = db.execute(
+                "SELECT project, session_id FROM part WHERE request_id = ?", (request_id,)
+            ).fetchall()
+            touched.update(parts)
+            gone = [p for p in parts if kept is None or p[1] not in session_ids]
+            db.executemany(
+                "DELETE FROM part WHERE project = ? AND session_id = ? AND request_id = ?",
+                [(*part, request_id) for part in gone],
+            )
+            if kept is None or len(gone) == len(parts):
+                db.execute("DELETE FROM request WHERE id = ?", (request_id,))
+            else:
+                db.execute(
+                    "UPDATE request SET body = ?, query = ?, headers = ?, parts = ? WHERE id = ?",
+                    (
+                        kept.body,
+                        kept.query,
+                        msgspec.json.encode(kept.headers).decode(),
+                        len(parts) - len(gone),
+                        request_id,
+                    ),
+                )
+        for project, session_id in touched:
+            settle(db, project, session_id)
+        db.execute("COMMIT")
+    finally:
+        db.execute("PRAGMA secure_delete=FAST")
+
+
+def scrub(db: sqlite3.Connection) -> bool:
+    """
+    Leave nothing behind of what was removed: no free page, no log.
+
+    Returns:
+        False when a reader still needs the log; it goes with the next try.
+    """
+    while vacuum(db, keep_free_bytes=0):
+        pass
+    busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return not busy
+
+
 def pull_forward(db: sqlite3.Connection, latest_ms: int) -> None:
     """Let no session be due later than this."""
     db.execute("UPDATE session SET due_ms = ? WHERE due_ms > ?", (latest_ms, latest_ms))

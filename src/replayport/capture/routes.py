@@ -97,6 +97,9 @@ MAX_ITEMS: Final = 50_000
 COUNTED_BYTES: Final = 64 * 2**10
 """Arrays from this size on are counted before they are looked at."""
 
+GLANCED_BYTES: Final = 4 * 2**20
+"""Up to this size there is no need to, if a glance is enough: its items are not so small."""
+
 MAX_FLAGS_DECODED_BYTES: Final = 2 * 2**20
 MAX_WRAPPERS: Final = 4
 
@@ -515,7 +518,7 @@ class CaptureApp:
 
     async def _examined(self, call: _Call, body: bytes) -> Captured | None:
         """Examine small requests at once, and large ones in a thread."""
-        if len(body) < THREAD_BYTES:
+        if len(body) < THREAD_BYTES and _said_bytes(body) <= THREAD_DECODED_BYTES:
             try:
                 return self._examine(call, body, THREAD_DECODED_BYTES)
             except SourceDataError as e:
@@ -547,13 +550,17 @@ class CaptureApp:
         ):
             raise _too_large(MAX_LZ64_BYTES)
         text = wire.decode_payload(body, query=query, headers=headers, max_bytes=max_bytes)
+        is_large = len(text) > GLANCED_BYTES
+        if is_large:
+            _check_items(text, max_bytes)
         if kind == _SNAPSHOTS:
             seen = glance(text)
             if seen is not None:
                 if not self._records(self._project(seen.token), seen.token):
                     return None
                 return self._captured(call, body, headers, seen.token, seen.session_ids)
-        _check_items(text, max_bytes)
+        if not is_large:
+            _check_items(text, max_bytes)
         # The query's times still count, its codings do not: they are off already.
         opened = wire.decode_body(
             text,
@@ -956,6 +963,11 @@ def _only_token(body: wire.WireBody) -> str:
                         401, "multiple_tokens", "the events of one request have several tokens"
                     )
     return token
+
+
+def _said_bytes(body: bytes) -> int:
+    """Give the decoded size that gzip says at its end; a hint, since anybody can say anything."""
+    return int.from_bytes(body[-4:], "little") if body.startswith(b"\x1f\x8b") else len(body)
 
 
 def _may_be_lz64(query: dict[str, str], headers: dict[str, str], body: bytes) -> bool:

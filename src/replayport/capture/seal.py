@@ -22,6 +22,9 @@ write one after the other.
 *Analytics.* Events of a session without snapshots wait `keep_analytics_s` for a recording
 to belong to; then they are dropped, and counted.
 
+*Erased recordings* do not come back: what is late of one, or of a person who was erased, is
+dropped, counted, and logged.
+
 *Redacted recordings* take no late data: what it holds was never looked at. It is dropped,
 counted, and logged.
 """
@@ -42,7 +45,7 @@ from replayport.capture.assemble import Assembly
 from replayport.capture.inbox import Inbox, PendingSession, Schedule
 from replayport.capture.merge import Archived
 from replayport.draft import RecordingDraft
-from replayport.errors import ReplayError, StoreError
+from replayport.errors import ErasedRecordingError, ReplayError, StoreError
 from replayport.limits import MAX_RECORDING_BYTES
 from replayport.recording import recording_prefix, safe_id, safe_project
 
@@ -53,6 +56,9 @@ KEEP_ANALYTICS_S: Final = 6 * 3600.0
 
 LEASE_TTL_S: Final = 300.0
 """Longer than any merge takes; a server that dies in one delays that session this long."""
+
+LEASE_WAIT_S: Final = 2.0
+"""For another server that merges into the same recording just now."""
 
 BUSY_RETRY_MS: Final = 20_000
 _FAILED_RETRY_MS: Final = 30_000
@@ -79,6 +85,8 @@ class Outcome(StrEnum):
     """Analytics without a recording to belong to, so far."""
     DROPPED = "dropped"
     """No recording came for its analytics, or none of its events could be read."""
+    ERASED = "erased"
+    """It was erased, or is of a person who was: late data is not kept."""
     REDACTED = "redacted"
     """Late data of a recording that was redacted: not kept."""
     BUSY = "busy"
@@ -254,6 +262,19 @@ class Sealer:
 
     def _store(self, session: PendingSession, assembly: Assembly) -> Outcome:
         """Archive what was assembled; it is durable when this returns."""
+        try:
+            return self._store_wanted(session, assembly)
+        except ErasedRecordingError:
+            _log.warning(
+                "dropped %d requests of a session of %s: it was erased, or is of a person who was",
+                assembly.requests,
+                session.project,
+            )
+            return Outcome.ERASED
+
+    def _store_wanted(self, session: PendingSession, assembly: Assembly) -> Outcome:
+        if self._archive.tombstones.has_recording(session.project, session.session_id):
+            raise ErasedRecordingError("the session was erased")
         if not self._archive.has(session.project, session.session_id):
             if not assembly.has_events:
                 return self._store_nothing(session, assembly)
@@ -280,7 +301,8 @@ class Sealer:
     def _merge(self, session: PendingSession, assembly: Assembly) -> Outcome:
         project, recording_id = safe_project(session.project), safe_id(session.session_id)
         store = self._archive.store
-        with store.lease(f"locks/capture/{project}/{recording_id}", ttl_s=LEASE_TTL_S) as lease:
+        key = f"locks/capture/{project}/{recording_id}"
+        with store.lease(key, ttl_s=LEASE_TTL_S, wait_s=LEASE_WAIT_S) as lease:
             archived = Archived.repaired(self._archive, assembly)
             if archived is None:  # a row without its manifest: removed by hand
                 if not assembly.has_events:

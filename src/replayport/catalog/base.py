@@ -142,8 +142,8 @@ class RecordingRow:
     """How busy each part of it was: digits 0 to 9, equally long parts; may be empty."""
     tags_text: str = ""
     """Tags people gave it, one a line, in order."""
-    events_sha256: str = ""
-    """Of ``events.parquet``: what its searchable text was made of."""
+    content_sha256: str = ""
+    """Of its events and analytics: what its searchable text is made of."""
 
     @property
     def tags(self) -> list[str]:
@@ -163,6 +163,25 @@ class RecordingRow:
             order: The same as given to `Catalog.list`.
         """
         return (getattr(self, order_field(order)), self.project, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """What a model said of a recording, and of which state of it."""
+
+    project: str
+    id: str
+    """With ``project`` the recording."""
+    model: str
+    """``rules-1``, or a trained model's name."""
+    score: float | None
+    """0..1; None when there was nothing to judge."""
+    reasons: str
+    """JSON array of what it was made of."""
+    recording_created_ms: int
+    """``created_ms`` of the recording when it was scored: another one makes this stale."""
+    scored_ms: int
+    """When, epoch milliseconds."""
 
 
 def order_field(order: str) -> str:
@@ -193,7 +212,7 @@ class Catalog(Protocol):
         """
         Add rows, replacing those of the same project and id, except for their tags.
 
-        A row whose ``events_sha256`` changes loses its searchable text, signals and score; one
+        A row whose ``content_sha256`` changes loses its searchable text, signals and score; one
         whose events are the same keeps them, whatever is given. Takes the rows in batches, each all or nothing; the iterable may be endless in size.
         """
 
@@ -290,7 +309,7 @@ class Catalog(Protocol):
             is_whole: False when more could be made of them: `without_text` gives it again.
 
         Returns:
-            False, and nothing changes, unless the row says ``events_sha256`` of that: a text
+            False, and nothing changes, unless the row says ``content_sha256`` of that: a text
             of other events than the stored ones is never searched.
         """
 
@@ -312,16 +331,27 @@ class Catalog(Protocol):
         """Yield the rows that have no whole searchable text of their present events."""
 
     def delete(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
-        """Remove a row; False when there was none."""
+        """Remove a row and its scores; False when there was none."""
 
-    def purge(self) -> None:
+    def put_scores(self, rows: Iterable[ScoreRow]) -> None:
         """
-        Give back what deleted rows have left behind, for `erase`: until then words of a
-        deleted recording can still be in the database's files, though no search finds them.
+        Add scores, replacing those of the same recording and model.
+
+        The newest of a recording as it is becomes its row's ``frustration``, and the kinds in its
+        reasons its signals.
+        """
+
+    def scores(self, *, model: str | None = None, project: str | None = None) -> Iterator[ScoreRow]:
+        """
+        Yield scores, highest first, those without a number last.
+
+        Args:
+            model: Only of this model.
+            project: Only of this project.
         """
 
     def clear(self) -> None:
-        """Remove all rows; state stays."""
+        """Remove all rows and scores; state stays."""
 
     def get_state(self, key: str) -> JsonObject | None:
         """Give a JSON object stored under a name; None when there is none."""
@@ -343,6 +373,17 @@ class Catalog(Protocol):
 
         Returns:
             What is stored now.
+        """
+
+    def state_keys(self, prefix: str) -> Sequence[str]:
+        """Give the names of stored JSON objects that begin so."""
+
+    def scrub(self) -> None:
+        """
+        Leave nothing of removed rows in the database's files: no free page, no log.
+
+        Waits for others that use the database; what a PostgreSQL server archives of its
+        log, and its backups, stay.
         """
 
     def close(self) -> None:

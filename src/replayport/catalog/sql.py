@@ -6,6 +6,7 @@ replayport_schema       version                         one row
 replayport_recordings   one column a field of RecordingRow, unique (project, id), and ``n``
 replayport_texts        by ``n``: what full-text search finds; FTS5, or a tsvector with GIN
 replayport_state        key, value (JSON text)
+replayport_scores       one column a field of ScoreRow, primary key (project, id, model)
 ```
 
 Text is compared by the bytes of its UTF-8 on both databases, so both order alike.
@@ -31,7 +32,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -48,6 +49,7 @@ from replayport.catalog.base import (
     JsonObject,
     PageKey,
     RecordingRow,
+    ScoreRow,
     order_field,
 )
 from replayport.catalog.words import FIELDS, Query, SearchText, Term, parse_query
@@ -147,7 +149,7 @@ _recordings = sa.Table(
     sa.Column("frustration", sa.Double, nullable=False),
     sa.Column("activity", _AnyText, nullable=False),
     sa.Column("tags_text", _AnyText, nullable=False),
-    sa.Column("events_sha256", _AnyText, nullable=False),
+    sa.Column("content_sha256", _AnyText, nullable=False),
     sa.UniqueConstraint("project", "id"),
     # The first two end in what breaks ties, so a page is read without sorting.
     sa.Index("replayport_recordings_by_start", "start_ms", "project", "id"),
@@ -193,6 +195,22 @@ _state = sa.Table(
     sa.Column("value", sa.Text),
 )
 
+# Added without a new version: `create_all` makes it in a catalog that has none yet, and
+# packages that do not know it leave it alone.
+_scores = sa.Table(
+    "replayport_scores",
+    _metadata,
+    sa.Column("project", _AnyText, primary_key=True),
+    sa.Column("id", _AnyText, primary_key=True),
+    sa.Column("model", _AnyText, primary_key=True),
+    sa.Column("score", sa.Float),
+    sa.Column("reasons", _AnyText, nullable=False),
+    sa.Column("recording_created_ms", sa.BigInteger, nullable=False),
+    sa.Column("scored_ms", sa.BigInteger, nullable=False),
+    sa.Index("replayport_scores_by_score", "model", "score"),
+)
+
+_SCORE_FIELDS: Final = tuple(field.name for field in fields(ScoreRow))
 _FIELDS: Final = tuple(field.name for field in fields(RecordingRow))
 _KEPT: Final = ("project", "id", "tags_text")
 """Not changed by `upsert`: tags are said by people, not by the manifest."""
@@ -201,6 +219,9 @@ _OF_EVENTS: Final = ("signals_text", "frustration")
 """Kept by `upsert` while the events are the same: they were found in them."""
 
 _COLUMNS: Final = tuple(_recordings.c[name] for name in _FIELDS)
+_HAS: Final = sa.select(sa.literal(1)).where(
+    _recordings.c.project == sa.bindparam("of_project"), _recordings.c.id == sa.bindparam("of_id")
+)
 
 
 def open_sqlite(url: str | Path, *, rebuild: bool = False) -> SqlCatalog:
@@ -257,6 +278,10 @@ def open_postgres(url: str, *, rebuild: bool = False) -> SqlCatalog:
     return catalog
 
 
+def _values(row: RecordingRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _FIELDS}
+
+
 def _parse(url: str) -> URL:
     try:
         return make_url(url)
@@ -274,8 +299,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # process; power loss may undo the last transactions, which reindex makes again.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    # What is deleted is overwritten: a deleted recording's addresses must not stay in the file.
-    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA secure_delete = ON")  # rows name persons and pages
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -300,6 +324,14 @@ class SqlCatalog:
         self._name = name
         self._postgres = engine.dialect.name == "postgresql"
         self.was_outdated = False
+        insert = (postgresql if self._postgres else sqlite).insert(_recordings)
+        changed: dict[str, Any] = {
+            name: insert.excluded[name] for name in _FIELDS if name not in _KEPT
+        }
+        is_same = _recordings.c.content_sha256 == insert.excluded.content_sha256
+        for name in _OF_EVENTS:
+            changed[name] = sa.case((is_same, _recordings.c[name]), else_=insert.excluded[name])
+        self._upsert = insert.on_conflict_do_update(index_elements=["project", "id"], set_=changed)
 
     def prepare(self, *, rebuild: bool) -> None:
         """Make the tables when they are missing, and check their version."""
@@ -360,20 +392,12 @@ class SqlCatalog:
 
     def upsert(self, rows: Iterable[RecordingRow]) -> None:
         """Add or replace rows, see `Catalog.upsert`."""
-        insert = (postgresql if self._postgres else sqlite).insert(_recordings)
-        changed: dict[str, Any] = {
-            name: insert.excluded[name] for name in _FIELDS if name not in _KEPT
-        }
-        is_same = _recordings.c.events_sha256 == insert.excluded.events_sha256
-        for name in _OF_EVENTS:
-            changed[name] = sa.case((is_same, _recordings.c[name]), else_=insert.excluded[name])
-        statement = insert.on_conflict_do_update(index_elements=["project", "id"], set_=changed)
         remaining = iter(rows)
         while batch := list(islice(remaining, _BATCH_ROWS)):
             # In one order everywhere: two that lock the same rows crosswise would deadlock.
             ordered = sorted(batch, key=lambda row: (row.project, row.id))
             with self._writing() as db:
-                db.execute(statement, [asdict(row) for row in ordered])
+                db.execute(self._upsert, [_values(row) for row in ordered])
                 self._drop_stale_texts(db, ordered)
 
     def _drop_stale_texts(self, db: Connection, rows: Sequence[RecordingRow]) -> None:
@@ -386,7 +410,7 @@ class SqlCatalog:
             .join(_texts, key == c.n)
             .where(
                 sa.tuple_(c.project, c.id).in_([(row.project, row.id) for row in rows]),
-                _texts.c.of_sha256 != c.events_sha256,
+                _texts.c.of_sha256 != c.content_sha256,
             )
         )
         self._drop_texts(db, list(db.scalars(query)))
@@ -449,10 +473,8 @@ class SqlCatalog:
 
     def has(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
         """Say whether a recording is there."""
-        c = _recordings.c
         with self._reading() as db:
-            query = sa.select(sa.literal(1)).where(c.project == project, c.id == id)
-            return db.execute(query).first() is not None
+            return db.execute(_HAS, {"of_project": project, "of_id": id}).first() is not None
 
     def list(
         self,
@@ -706,8 +728,8 @@ class SqlCatalog:
         while batch := list(islice(remaining, _BATCH_ROWS)):
             named = {(project, id_): (text, sha) for project, id_, text, sha in batch}
             query = (
-                sa.select(c.n, c.project, c.id, c.events_sha256)
-                .where(sa.tuple_(c.project, c.id).in_(list(named)), c.events_sha256 != "")
+                sa.select(c.n, c.project, c.id, c.content_sha256)
+                .where(sa.tuple_(c.project, c.id).in_(list(named)), c.content_sha256 != "")
                 .order_by(c.project, c.id)
             )
             with self._writing() as db:
@@ -717,7 +739,9 @@ class SqlCatalog:
                     text, sha = named[project, id_]
                     if sha == stored_sha:
                         rows.append({"n": n, "of_sha256": sha, "is_whole": is_whole})
-                        rows[-1] |= {"words": _tsvector(text)} if self._postgres else asdict(text)
+                        rows[-1] |= (
+                            {"words": _tsvector(text)} if self._postgres else _columns_of(text)
+                        )
                 self._drop_texts(db, [row["n"] for row in rows])
                 if rows:
                     db.execute(_INSERT_TSVECTOR if self._postgres else _INSERT_FTS, rows)
@@ -735,7 +759,7 @@ class SqlCatalog:
             )
             query = (
                 sa.select(c.n, *_COLUMNS)
-                .where(c.n > last, c.events_sha256 != "", c.n.not_in(there))
+                .where(c.n > last, c.content_sha256 != "", c.n.not_in(there))
                 .order_by(c.n)
                 .limit(_PAGE_ROWS)
             )
@@ -749,35 +773,53 @@ class SqlCatalog:
 
     def delete(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
         """Remove a row; False when there was none."""
-        c = _recordings.c
+        c, s = _recordings.c, _scores.c
         with self._writing() as db:
             n = db.execute(sa.select(c.n).where(c.project == project, c.id == id)).scalar()
+            db.execute(sa.delete(_scores).where(s.project == project, s.id == id))
             if n is None:
                 return False
             self._drop_texts(db, [n])
             done = db.execute(sa.delete(_recordings).where(c.n == n))
             return bool(done.rowcount)
 
-    def purge(self) -> None:
-        """Give back what deleted rows have left behind, see `Catalog.purge`."""
-        if self._postgres:
-            with self._translating(), self._engine.connect() as connection:
-                db = connection.execution_options(isolation_level="AUTOCOMMIT")
-                db.exec_driver_sql("VACUUM ANALYZE replayport_texts")
-                db.exec_driver_sql("VACUUM ANALYZE replayport_recordings")
-            return
-        with self._writing() as db:
-            # Words of deleted rows stay in older parts of the index until parts are merged.
-            db.exec_driver_sql("INSERT INTO replayport_texts(replayport_texts) VALUES ('optimize')")
-        with self._translating(), self._engine.connect() as connection:
-            raw = connection.connection.dbapi_connection
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+    def put_scores(self, rows: Iterable[ScoreRow]) -> None:
+        """Add or replace scores, see `Catalog.put_scores`."""
+        insert = (postgresql if self._postgres else sqlite).insert(_scores)
+        keys = ("project", "id", "model")
+        changed = {name: insert.excluded[name] for name in _SCORE_FIELDS if name not in keys}
+        statement = insert.on_conflict_do_update(index_elements=list(keys), set_=changed)
+        remaining = iter(rows)
+        while batch := list(islice(remaining, _BATCH_ROWS)):
+            ordered = sorted(batch, key=lambda row: (row.project, row.id, row.model))
+            with self._writing() as db:
+                db.execute(
+                    statement,
+                    [{name: getattr(row, name) for name in _SCORE_FIELDS} for row in ordered],
+                )
+                db.execute(_SHOW_SCORE, [_shown_score(row) for row in ordered])
+
+    def scores(self, *, model: str | None = None, project: str | None = None) -> Iterator[ScoreRow]:
+        """Yield scores, highest first, see `Catalog.scores`."""
+        c = _scores.c
+        columns = tuple(c[name] for name in _SCORE_FIELDS)
+        query = sa.select(*columns)
+        if model is not None:
+            query = query.where(c.model == model)
+        if project is not None:
+            query = query.where(c.project == project)
+        query = query.order_by(c.score.desc().nulls_last(), c.project, c.id, c.model)
+        with self._reading() as db:
+            # Small rows; held at once, so that no lock is held while they are looked at.
+            rows = [ScoreRow(*found) for found in db.execute(query)]
+        yield from rows
 
     def clear(self) -> None:
-        """Remove all rows; state stays."""
+        """Remove all rows and scores; state stays."""
         with self._writing() as db:
             db.execute(sa.text("DELETE FROM replayport_texts"))
             db.execute(sa.delete(_recordings))
+            db.execute(sa.delete(_scores))
 
     def get_state(self, key: str) -> JsonObject | None:
         """Give a stored JSON object; None when there is none."""
@@ -801,6 +843,50 @@ class SqlCatalog:
             text = json.dumps(dict(change(old)), ensure_ascii=True, allow_nan=False)
             db.execute(sa.update(_state).where(_state.c.key == key).values(value=text))
         return dict(json.loads(text))
+
+    def state_keys(self, prefix: str) -> Sequence[str]:
+        """Give names of stored JSON objects, see `Catalog.state_keys`."""
+        query = sa.select(_state.c.key).where(
+            _state.c.key >= prefix, _state.c.key < prefix + "\U0010ffff"
+        )
+        with self._reading() as db:
+            return list(db.scalars(query.order_by(_state.c.key)))
+
+    def scrub(self) -> None:
+        """Leave nothing of removed rows in the files, see `Catalog.scrub`."""
+        if not self._postgres and self._engine.url.database in (None, "", ":memory:"):
+            return
+        with self._translating():
+            # Idle connections of this process hold nothing, but VACUUM wants to be alone.
+            self._engine.dispose()
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                if self._postgres:
+                    connection.rollback()
+                    connection.driver_connection.autocommit = True  # type: ignore[union-attr]
+                    for table in (_recordings, _texts, _scores, _state):
+                        cursor.execute(f"VACUUM FULL {table.name}")
+                    connection.driver_connection.autocommit = False  # type: ignore[union-attr]
+                else:
+                    # Words of removed rows stay in older parts of the index until they are merged.
+                    cursor.execute(
+                        "INSERT INTO replayport_texts(replayport_texts) VALUES ('optimize')"
+                    )
+                    cursor.execute("VACUUM")
+                    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    if cursor.fetchall()[0][0]:
+                        raise CatalogError(
+                            f"{self._name} is being read, so its log could not be cut. Removed "
+                            "rows may still be in it. Try again"
+                        )
+            except (sqlite3.Error, self._engine.dialect.dbapi.Error) as e:  # type: ignore[union-attr]
+                raise CatalogError(
+                    f"{self._name} could not be cleaned of removed rows: {e}. Somebody may be "
+                    "using it. Try again"
+                ) from e
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Give back files and connections."""
@@ -836,6 +922,30 @@ def _stands_in(term: Term, query: Query) -> sa.ColumnElement[bool]:
     )
 
 
+_SHOW_SCORE: Final = (
+    sa.update(_recordings)
+    .where(
+        _recordings.c.project == sa.bindparam("of_project"),
+        _recordings.c.id == sa.bindparam("of_id"),
+        _recordings.c.created_ms == sa.bindparam("of_created_ms"),
+    )
+    .values(frustration=sa.bindparam("shown"), signals_text=sa.bindparam("kinds"))
+)
+"""Lists are filtered and ordered by the newest score of a recording as it is."""
+
+
+def _shown_score(row: ScoreRow) -> dict[str, Any]:
+    reasons = json.loads(row.reasons or "[]")
+    kinds = {r["kind"] for r in reasons if isinstance(r, dict) and isinstance(r.get("kind"), str)}
+    return {
+        "of_project": row.project,
+        "of_id": row.id,
+        "of_created_ms": row.recording_created_ms,
+        "shown": NOT_SCORED if row.score is None else row.score,
+        "kinds": "\n".join(sorted(kinds)),
+    }
+
+
 _INSERT_FTS: Final = sa.text(
     "INSERT INTO replayport_texts (rowid, urls, titles, console, clicked, of_sha256, is_whole) "
     "VALUES (:n, :urls, :titles, :console, :clicked, :of_sha256, :is_whole)"
@@ -844,6 +954,10 @@ _INSERT_TSVECTOR: Final = sa.text(
     "INSERT INTO replayport_texts (n, of_sha256, is_whole, words) "
     "VALUES (:n, :of_sha256, :is_whole, CAST(:words AS tsvector))"
 )
+
+
+def _columns_of(text: SearchText) -> dict[str, str]:
+    return {name: getattr(text, name) for name in FIELDS}
 
 
 def _tsvector(text: SearchText) -> str:

@@ -2,15 +2,16 @@
 The command line: one module a command, each a thin shell over the package.
 
 Exit codes: 0 when all asked for was done, 1 when some of it failed (each named with
-its reason), 2 for a wrong call, 130 after Ctrl-C.
+its reason), 2 for a wrong call, 130 after Ctrl-C, 143 when told to end (SIGTERM).
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -20,18 +21,30 @@ from replayport.cli import (
     audit,
     care,
     demo,
+    erase,
     export,
+    features,
     freeze,
+    heatmap,
     import_,
+    keys,
     listing,
     people,
     pull,
+    retention,
+    score,
     serve,
     share,
     show_settings,
+    signals,
+    subject_access,
 )
 from replayport.cli.common import WrongCallError, errors, shown
 from replayport.errors import ReplayError
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, from a supervisor: as Ctrl-C, so that leases are let go and files closed."""
 
 
 class _Commands(TyperGroup):
@@ -46,7 +59,7 @@ class _Commands(TyperGroup):
             raise typer.Exit(2 if isinstance(e, WrongCallError) else 1) from e
         except KeyboardInterrupt as e:
             errors.print("stopped. What was done is kept; the same command continues.")
-            raise typer.Exit(130) from e
+            raise typer.Exit(143 if isinstance(e, Terminated) else 130) from e
         except BrokenPipeError as e:
             # The reader of our output went away (`| head`): nothing is wrong. What is
             # still buffered must not fail again when the interpreter leaves.
@@ -92,11 +105,22 @@ app.command("import", rich_help_panel="Gather")(import_.import_files)
 app.command("list", rich_help_panel="Look")(listing.list_recordings)
 app.command("show", rich_help_panel="Look")(listing.show)
 app.add_typer(share.app, name="share", rich_help_panel="Take out")
+app.command("signals", rich_help_panel="Understand")(signals.signals)
+app.command("features", rich_help_panel="Understand")(features.features)
+app.command("heatmap", rich_help_panel="Understand")(heatmap.heatmap)
+app.command("score", rich_help_panel="Understand")(score.score)
+app.command("train", rich_help_panel="Understand")(score.train_model)
 app.command("export", rich_help_panel="Take out")(export.export_recording)
 app.command("freeze", rich_help_panel="Care")(freeze.freeze)
 app.command("verify", rich_help_panel="Care")(care.verify)
 app.command("reindex", rich_help_panel="Care")(care.reindex)
 app.command("compact", rich_help_panel="Care")(care.compact)
+app.command("erase", rich_help_panel="Privacy")(erase.erase)
+app.add_typer(retention.app, name="retention", rich_help_panel="Privacy")
+app.command("subject-access", rich_help_panel="Privacy")(subject_access.subject_access)
+app.add_typer(
+    keys.app, name="keys", rich_help_panel="Privacy", help="The key ring of an encrypted archive."
+)
 app.add_typer(audit.app, name="audit", rich_help_panel="Privacy")
 app.command("invite", rich_help_panel="Care")(people.invite)
 app.command("token", rich_help_panel="Care")(people.token)
@@ -105,4 +129,9 @@ app.command("settings", rich_help_panel="Care")(show_settings.show_settings)
 
 def main() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGTERM, _terminate)
     app()
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated

@@ -93,6 +93,7 @@ def open_archive(
         create=create,
         catalog_url=settings["catalog_url"],
         rebuild_catalog=rebuild_catalog,
+        key_ring=settings["encryption_key_ring"],
     )
 
 

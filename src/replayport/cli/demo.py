@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,11 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-import uvicorn
 
 from replayport.archive import Archive
 from replayport.cli.common import console, duration, errors, settings_with, size
-from replayport.cli.serve import listen, run, url_of
+from replayport.cli.serve import listen, run, server_of, url_of
 from replayport.errors import ReplayError
 from replayport.pull import pull
 from replayport.sources.posthog_api import PostHogSource
@@ -23,6 +25,9 @@ from replayport.testing import FakePostHog, serve
 DEMO_FOLDER: Final = Path("replays-demo")
 SEAL_IDLE_S: Final = 8.0
 """A visit to the demo's shop is sealed so soon, so that one sees it happen."""
+
+SHOP_PROJECT: Final = "phc_demo_shop"
+"""Its token, which its pages name, and its project."""
 
 ONCE_WAIT_S: Final = 60.0
 
@@ -56,9 +61,11 @@ def demo(
     settings = settings_with(seal_idle_s=SEAL_IDLE_S)
     with Archive.open(folder, create=True) as archive:
         _pull_demo(archive, folder)
-        listener = listen("127.0.0.1", 0 if once else port, or_any_port=True)
-        url = url_of(listener)
-        with service(archive, settings, Projects(), sign_in=False, shop=shop_app()) as running:
+        with (
+            listen("127.0.0.1", 0 if once else port, or_any_port=True) as listener,
+            service(archive, settings, Projects(), sign_in=False, shop=shop_app()) as running,
+        ):
+            url = url_of(listener)
             if once:
                 with _serving(running.app, listener):
                     _go_through(archive, url, f"{url}{SHOP_PATH}/")
@@ -67,7 +74,7 @@ def demo(
                 running.app,
                 listener,
                 open_browser=open_browser,
-                on_start=lambda: _invite(archive, folder, f"{url}{SHOP_PATH}/"),
+                on_start=lambda: _invite(archive, folder, url),
             )
 
 
@@ -93,26 +100,47 @@ def _pull_demo(archive: Archive, folder: Path) -> None:
         )
 
 
-def _invite(archive: Archive, folder: Path, shop_url: str) -> None:
+def _invite(archive: Archive, folder: Path, url: str) -> None:
+    from replayport.server.service import SHOP_PATH
+
     recording = next(iter(archive.catalog.list(limit=1)))
+    command = f"{_own_name()} {{}} --archive {shlex.quote(str(folder))}"
     console.print(
-        f"\nClick around in the shop, posthog-js records you: [bold]{shop_url}[/bold]\n"
-        "You appear in the list at once, live; a few seconds after you leave the visit is "
-        "sealed into the archive.\n\n"
-        "Try next, in another terminal:\n"
-        f"  replayport list --archive {folder}\n"
-        f"  replayport export {recording.id} --as html -o demo.html --archive {folder}\n"
-        f"  replayport show {recording.id} --archive {folder}\n"
-        "  POSTHOG_API_KEY=phx_… replayport pull posthog --host us --project 1\n",
+        f"\n[bold]1.[/bold] Click around in the shop: [bold]{url}{SHOP_PATH}/[/bold]\n"
+        "   posthog-js records you there, unmodified. What you type is masked.\n"
+        f"[bold]2.[/bold] Watch yourself, live: load [bold]{url}[/bold] again and open the "
+        "recording on top.\n"
+        f"   {SEAL_IDLE_S:.0f} seconds after you leave the shop it is sealed into the archive.\n"
+        "[bold]3.[/bold] Take a recording with you, in another terminal:\n"
+        f"   {command.format('list')}\n"
+        f"   {command.format(f'export {recording.id} --as html -o demo.html')}\n"
+        f"   {command.format(f'show {recording.id}')}\n"
+        "[bold]4.[/bold] Then your own:\n"
+        f"   {_own_name()} serve --tee https://us.i.posthog.com     beside PostHog; "
+        "point api_host here\n"
+        f"   POSTHOG_API_KEY=phx_… {_own_name()} pull posthog --host us --project 1\n",
         highlight=False,
     )
 
 
+def _own_name() -> str:
+    """Give what to type to run this program: `make demo` leaves it off the PATH."""
+    if shutil.which("replayport") is not None:
+        return "replayport"
+    script = Path(sys.argv[0])
+    if script.name == "replayport":
+        return shlex.quote(_short(script))
+    return f"{shlex.quote(_short(Path(sys.executable)))} -m replayport.cli"
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 @contextmanager
 def _serving(app: Any, listener: Any) -> Iterator[None]:
-    server = uvicorn.Server(
-        uvicorn.Config(app, lifespan="on", log_level="warning", server_header=False)
-    )
+    server = server_of(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
@@ -133,11 +161,11 @@ def _go_through(archive: Archive, url: str, shop_url: str) -> None:
 
     pulled = [row.id for row in archive.catalog.list()]
     session_id = visit_shop(shop_url)
-    page = f"{url}/recordings/phc_demo_shop/{session_id}"
+    page = f"{url}/recordings/{SHOP_PROJECT}/{session_id}"
     seen = watch(page)
     _say("live", session_id, seen)
     deadline = time.monotonic() + ONCE_WAIT_S
-    while not archive.has("phc_demo_shop", session_id):
+    while not archive.has(SHOP_PROJECT, session_id):
         if time.monotonic() > deadline:
             raise ReplayError(f"the visit was not sealed within {ONCE_WAIT_S:.0f} s")
         time.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
@@ -11,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from replayport.archive import Archive
+from replayport.audit import AuditLog, this_actor
 from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
@@ -22,6 +25,7 @@ from replayport.cli.common import (
 )
 from replayport.errors import ReplayError
 from replayport.export import EXPORTS, ExportOptions, ExportOptionsError
+from replayport.ledger import STDOUT, Kind, Ledger
 
 
 class OutputError(ReplayError):
@@ -78,13 +82,16 @@ def export_recording(
         path = output or Path(f"{recording.id}{target.suffix}")
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
             path = path / f"{recording.id}{target.suffix}"
+        name = f"{recording.manifest.project}/{recording.id}"
+        made = _Made(source, name, as_)
         try:
             pieces = target.load()(recording, options)
             if to_stdout:
+                made.unreachable()
                 for piece in pieces:
                     sys.stdout.buffer.write(piece)
                 return
-            written = _write(path, pieces)
+            written = _write(path, pieces, made)
         except ExportOptionsError as e:
             raise typer.BadParameter(str(e), param_hint="--as") from e
     if json:
@@ -93,7 +100,42 @@ def export_recording(
         errors.print(f"wrote {shown(path)} ({size(written)})", highlight=False)
 
 
-def _write(path: Path, pieces: Iterable[bytes]) -> int:
+class _Made:
+    """Writes down what is made before it is seen: erasure has to find it again."""
+
+    def __init__(self, archive: Archive, name: str, form: str) -> None:
+        self._archive = archive
+        self._name = name
+        self._form = form
+
+    def file(self, path: Path, size_bytes: int, sha256: str) -> None:
+        """A file is about to be put in place."""
+        kind: Kind = "bundle" if self._form == "bundle" else "export"
+        self._log()
+        Ledger(self._archive).add(
+            kind,
+            path.as_uri(),
+            [self._name],
+            form=self._form,
+            size_bytes=size_bytes,
+            sha256=sha256,
+        )
+
+    def unreachable(self) -> None:
+        """It is about to go where nobody can take it back."""
+        self._log()
+        Ledger(self._archive).add("export", STDOUT, [self._name], form=self._form)
+
+    def _log(self) -> None:
+        AuditLog(self._archive).append(
+            "recording.export",
+            actor=this_actor(),
+            target=f"recording:{self._name}",
+            detail={"format": self._form},
+        )
+
+
+def _write(path: Path, pieces: Iterable[bytes], made: _Made) -> int:
     """
     Write beside the target and rename, so that a half file is never seen.
 
@@ -103,9 +145,10 @@ def _write(path: Path, pieces: Iterable[bytes]) -> int:
     try:
         path = path.resolve()  # a link stays a link
         if path.exists() and not path.is_file():  # /dev/stdout, a pipe: no file to replace
+            made.unreachable()
             with path.open("wb") as file:
                 return sum(file.write(piece) for piece in pieces)
-        return _replace(path, pieces)
+        return _replace(path, pieces, made)
     except BrokenPipeError:
         raise
     except OSError as e:
@@ -115,16 +158,19 @@ def _write(path: Path, pieces: Iterable[bytes]) -> int:
         ) from e
 
 
-def _replace(path: Path, pieces: Iterable[bytes]) -> int:
+def _replace(path: Path, pieces: Iterable[bytes], made: _Made) -> int:
     n = 0
+    digest = hashlib.sha256()
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".replayport-")
     try:
         with os.fdopen(handle, "wb") as file:
             for piece in pieces:
                 n += file.write(piece)
+                digest.update(piece)
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)
+        made.file(path, n, digest.hexdigest())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from replayport.analysis.actions import ActionLog
 from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
@@ -94,6 +95,9 @@ def list_recordings(
 
 def show(
     recording_id: Annotated[str, typer.Argument(metavar="ID", help="As in `list`.")],
+    actions: Annotated[
+        bool, typer.Option("--actions", help="Also what the user did, step by step.")
+    ] = False,
     archive: ArchiveOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -112,7 +116,11 @@ def show(
             "key_prefix": recording.prefix,
             "playable": any(w.full_snapshots for w in manifest.windows),
         }
+        log = recording.action_log() if actions else None
         if json:
+            if log is not None:
+                document["actions"] = [dataclasses.asdict(a) for a in log.actions]
+                document["action_findings"] = dict(log.findings)
             print_json(document)
             return
         table = Table(box=None, show_header=False, pad_edge=False)
@@ -156,6 +164,25 @@ def show(
         for reason, n in manifest.rejected.items():
             table.add_row("[red]rejected[/red]", shown(f"{reason} {n}"))
         console.print(table, highlight=False)
+        if log is not None:
+            _print_actions(log, several_windows=len(manifest.windows) > 1)
+
+
+def _print_actions(log: ActionLog, *, several_windows: bool) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("at", justify="right", no_wrap=True)
+    if several_windows:
+        table.add_column("tab", no_wrap=True)
+    table.add_column("the user", overflow="fold")
+    tabs: dict[str, int] = {}
+    for action in log.actions:
+        tab = tabs.setdefault(action.window_id, len(tabs) + 1)
+        row = [duration(action.offset_ms), *([str(tab)] if several_windows else [])]
+        table.add_row(*row, shown(action.text))
+    console.print()
+    console.print(table, highlight=False)
+    for code, n in sorted(log.findings.items()):
+        console.print(f"[yellow]finding[/yellow] {shown(code)} {n}", highlight=False)
 
 
 def _row_json(row: Any) -> dict[str, Any]:

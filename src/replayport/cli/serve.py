@@ -20,8 +20,12 @@ from replayport.cli.common import (
     shown,
 )
 from replayport.errors import SettingsError
+from replayport.server.connections import PatientProtocol, allow_many_connections
 
 _BACKLOG = 2048
+STOP_WAIT_S = 5
+"""For requests under way when the server is stopped."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -104,8 +108,8 @@ def serve(
         )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    listener = listen(settings["host"], settings["port"])
     with (
+        listen(settings["host"], settings["port"]) as listener,
         open_archive(archive, create=True) as target,
         service(
             target, settings, load_projects(), sign_in=not no_auth, on_loopback=local
@@ -193,6 +197,19 @@ def run(
     on_start()
     if open_browser:
         webbrowser.open(first_page or url)
-    uvicorn.Server(
-        uvicorn.Config(app, lifespan="on", log_level="warning", server_header=False)
-    ).run(sockets=[listener])
+    allow_many_connections()
+    server_of(app).run(sockets=[listener])
+
+
+def server_of(app: Any) -> uvicorn.Server:
+    """Make the HTTP server of an app; clients that hang do not hold it up when it stops."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=PatientProtocol,
+            lifespan="on",
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=STOP_WAIT_S,
+        )
+    )

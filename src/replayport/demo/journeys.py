@@ -31,10 +31,16 @@ class Visitor:
     """
 
     def __init__(
-        self, context: BrowserContext, *, seed: int, moved_clock: Callable[[int], None]
+        self,
+        context: BrowserContext,
+        *,
+        seed: int,
+        moved_clock: Callable[[int], None],
+        arrived: Callable[[], int] = lambda: 0,
     ) -> None:
         self.context = context
         self.moved_clock = moved_clock
+        self.arrived = arrived
         self.page = context.new_page()
         self.truth: list[dict[str, Any]] = []
         self._random = random.Random(seed)  # noqa: S311  # hesitation, not secrets
@@ -142,8 +148,15 @@ class Visitor:
         self.page.wait_for_timeout(300)
 
     def leave(self) -> None:
-        """Wait for the last batch, then leave, as closing the window does."""
-        self.page.wait_for_timeout(FLUSH_MS)
+        """
+        Wait for the last batch, then leave, as closing the window does.
+
+        A busy machine sends late: as long as a wait brings something, it waits again.
+        """
+        before = -1
+        while before != self.arrived():
+            before = self.arrived()
+            self.page.wait_for_timeout(FLUSH_MS)
         for page in self.context.pages:
             page.goto("about:blank")
         self.page.wait_for_timeout(400)

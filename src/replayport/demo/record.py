@@ -32,6 +32,7 @@ import os
 import shutil
 import socket
 import tarfile
+import tempfile
 import threading
 import time
 import zlib
@@ -123,34 +124,37 @@ def fetch_posthog_js(cache_folder: Path) -> Path:
     except ImportError as e:
         raise MissingExtraError(extra="demo", needed_for="fetching posthog-js from npm") from e
     cache_folder.mkdir(parents=True, exist_ok=True)
-    package = cache_folder / f"posthog-js-{POSTHOG_JS_VERSION}.tgz"
     arguments = ["pack", f"posthog-js@{POSTHOG_JS_VERSION}", "--silent", "--ignore-scripts"]
-    if not package.is_file() and npm(arguments, cwd=cache_folder) != 0:
-        msg = (
-            f"npm could not fetch posthog-js {POSTHOG_JS_VERSION}. The registry is out of reach. "
-            "Check the network or npm's registry setting, then run it again"
-        )
-        raise ReplayError(msg)
-    digest = hashlib.sha256(package.read_bytes()).hexdigest()
-    if digest != POSTHOG_JS_SHA256:
-        package.unlink()
-        msg = (
-            f"posthog-js {POSTHOG_JS_VERSION} has sha256 {digest}, not the pinned one. "
-            "The package was changed on the way. It was removed; run it again from a registry "
-            "you trust"
-        )
-        raise ReplayError(msg)
-    half_done = dist.with_suffix(".partial")
-    half_done.mkdir(exist_ok=True)
-    with tarfile.open(package) as archive:
-        for member in archive.getmembers():
-            path = Path(member.name)
-            # Names are cut to their last part, so no member can leave the folder.
-            if member.isfile() and path.parent == Path("package/dist") and path.suffix == ".js":
-                extracted = archive.extractfile(member)
-                if extracted is not None:
-                    (half_done / path.name).write_bytes(extracted.read())
-    half_done.rename(dist)
+    with tempfile.TemporaryDirectory(dir=cache_folder) as temporary:
+        package = Path(temporary) / f"posthog-js-{POSTHOG_JS_VERSION}.tgz"
+        if npm(arguments, cwd=temporary) != 0 or not package.is_file():
+            msg = (
+                f"npm could not fetch posthog-js {POSTHOG_JS_VERSION}. The registry is out of "
+                "reach. Check the network or npm's registry setting, then run it again"
+            )
+            raise ReplayError(msg)
+        digest = hashlib.sha256(package.read_bytes()).hexdigest()
+        if digest != POSTHOG_JS_SHA256:
+            msg = (
+                f"posthog-js {POSTHOG_JS_VERSION} has sha256 {digest}, not the pinned one. "
+                "The package was changed on the way. Run it again from a registry you trust"
+            )
+            raise ReplayError(msg)
+        made = Path(temporary) / "dist"
+        made.mkdir()
+        with tarfile.open(package) as archive:
+            for member in archive.getmembers():
+                path = Path(member.name)
+                # Names are cut to their last part, so no member can leave the folder.
+                if member.isfile() and path.parent == Path("package/dist") and path.suffix == ".js":
+                    extracted = archive.extractfile(member)
+                    if extracted is not None:
+                        (made / path.name).write_bytes(extracted.read())
+        try:
+            made.rename(dist)
+        except OSError:  # another process was first, or the disk is full
+            if not (dist / "array.js").is_file():
+                raise
     return dist
 
 
@@ -377,7 +381,10 @@ def record(journey: Journey, *, posthog_js_folder: Path, sandbox: bool | None = 
         options = {**DESKTOP, "locale": "en-IE", "timezone_id": "UTC", **journey.context}
         context = browser.new_context(**options)
         visitor = Visitor(
-            context, seed=zlib.crc32(journey.name.encode()), moved_clock=sink.move_clock
+            context,
+            seed=zlib.crc32(journey.name.encode()),
+            moved_clock=sink.move_clock,
+            arrived=lambda: len(sink.requests),
         )
         journey.steps(visitor)
         visitor.leave()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final, Literal, Protocol
 
@@ -17,6 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from replayport.analysis.actions import ActionLog
+from replayport.analysis.reading import read_actions
+from replayport.analysis.tables import actions_table
 from replayport.errors import DamagedRecordingError
 from replayport.format.assets import ASSETS_FILE, AssetMap, asset_key
 from replayport.format.schema import (
@@ -27,6 +31,8 @@ from replayport.format.schema import (
     LIGHT_COLUMNS,
     METADATA_KEY,
 )
+from replayport.posthog.lines import EventDecoder
+from replayport.posthog.playback import from_events, transform_mobile
 from replayport.recording import Manifest
 from replayport.rrweb.events import Event
 
@@ -224,6 +230,41 @@ class Recording:
         """Value of the footer's ``replayport`` key; empty when it has none."""
         metadata: dict[bytes, bytes] = self._open().metadata.metadata or {}
         return metadata.get(METADATA_KEY, b"")
+
+    # --- what happened --------------------------------------------------------------
+
+    def actions(self) -> pa.Table:
+        """
+        Give what the user did, one row an action, in order of time.
+
+        Columns are those of `replayport.analysis.tables.ACTIONS_SCHEMA`.
+
+        Raises:
+            DamagedRecordingError: A row group does not read.
+        """
+        return actions_table(self.action_log().actions)
+
+    def action_log(self) -> ActionLog:
+        """
+        Give what the user did as objects, with what was odd on the way, counted.
+
+        Raises:
+            DamagedRecordingError: A row group does not read.
+
+        Memory:
+            The page of each window, one row group; a mobile recording as a whole.
+        """
+        return read_actions(self._drawable_events())
+
+    def _drawable_events(self) -> Iterator[Event]:
+        """Yield events in playing order, a mobile recording's wireframes as pages."""
+        if self.manifest.snapshot_source != "mobile":
+            yield from self.events()
+            return
+        decoder = EventDecoder()
+        for item in transform_mobile(from_events(self.events())):
+            decoder.feed(item.window_id, json.dumps(item.event).encode())
+        yield from sorted(decoder.columns.events(), key=lambda e: (e.timestamp_ms, e.seq))
 
     # --- analytics and files --------------------------------------------------------
 

@@ -69,6 +69,24 @@ one site repeat each other's markup and styles (docs/adr/0003).
 ROW_GROUP_MAX_BYTES: Final = 2 * ROW_GROUP_TARGET_BYTES
 """Uncompressed ``data`` at which a row group ends wherever it is."""
 
+SMALL_BYTES: Final = 2**20
+"""
+Uncompressed ``data`` up to which a recording is small.
+
+Small ones repeat themselves less, so a level that hardly helps a large recording leaves a
+tenth of their size behind. Their other columns hold a few hundred bytes each: as written
+these are not compressed, because making a compressor costs more than its work.
+"""
+
 WRITE_LEVEL: Final = 3
+SMALL_WRITE_LEVEL: Final = 5
+"""zstd levels as written."""
+
 COMPACT_LEVEL: Final = 9
-"""zstd levels: as written, and after `replayport compact`."""
+SMALL_COMPACT_LEVEL: Final = 19
+"""zstd levels after `replayport compact`."""
+
+
+def compact_level(raw_bytes: int) -> int:
+    """Give the level a compacted recording has, by the bytes of its ``data``."""
+    return SMALL_COMPACT_LEVEL if raw_bytes <= SMALL_BYTES else COMPACT_LEVEL

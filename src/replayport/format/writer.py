@@ -37,6 +37,8 @@ from replayport.format.schema import (
     METADATA_KEY,
     ROW_GROUP_MAX_BYTES,
     ROW_GROUP_TARGET_BYTES,
+    SMALL_BYTES,
+    SMALL_WRITE_LEVEL,
     WRITE_LEVEL,
 )
 from replayport.recording import (
@@ -54,19 +56,8 @@ from replayport.rrweb.events import EventType
 _PAGE_BYTES: Final = 2 * ROW_GROUP_MAX_BYTES
 """One page a column chunk: each page is compressed by itself, and a group is read whole."""
 
-_SMALL_BYTES: Final = 2**20
-_SMALL_LEVEL: Final = 6
-"""
-zstd level of ``data``, at least, in recordings of up to `_SMALL_BYTES`.
-
-They repeat themselves less, so level 3 leaves a tenth of their size behind; the
-millisecond it costs is a small part of what storing a recording costs anyway.
-"""
-_SMALL_LEVEL_OF_NUMBERS: Final = 1
-"""Of their other columns, a few hundred bytes each: making a compressor costs more than its work."""
-
-_SMALL_TEXTS_LEVEL: Final = 9
-"""Of analytics events: they are few, and most of each repeats the one before."""
+_TEXTS_LEVEL: Final = 9
+"""zstd level of analytics events: they are few, and most of each repeats the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +78,13 @@ class Summary:
 
 
 def encode_events(
-    columns: EventColumns,
-    *,
-    level: int = WRITE_LEVEL,
-    metadata: Mapping[str, Any] | None = None,
+    columns: EventColumns, *, metadata: Mapping[str, Any] | None = None
 ) -> tuple[bytes, Summary]:
     """
     Write a recording's events as one Parquet file.
 
     Args:
         columns: At least one event, in arrival order; ``seq`` becomes that order.
-        level: zstd level; small recordings get a higher one, see `_SMALL_LEVEL`.
         metadata: Added to the footer's ``replayport`` object (ids, for people who
             meet the file alone).
 
@@ -112,7 +99,7 @@ def encode_events(
     rows = _Rows(columns)
     findings = rows.findings()
     out = io.BytesIO()
-    with _events_writer(out, _levels(level, len(columns.data))) as writer:
+    with _events_writer(out, _levels(len(columns.data))) as writer:
         for start, end in rows.row_groups():
             writer.write_batch(rows.batch(start, end, findings))
         summary = rows.summary(findings)
@@ -159,7 +146,7 @@ def encode_analytics(rows: Sequence[Mapping[str, Any]]) -> bytes:
         table,
         out,
         compression="zstd",
-        compression_level=_SMALL_TEXTS_LEVEL,
+        compression_level=_TEXTS_LEVEL,
         store_schema=False,
         use_dictionary=["event", "distinct_id", "window_id", "url"],
         # Statistics of texts are whole texts: they were a third of the file.
@@ -204,19 +191,18 @@ def row_group_bounds(
     return bounds
 
 
-def _levels(level: int, raw_bytes: int) -> dict[str, int]:
-    """Choose each column's zstd level by the size of the recording."""
-    if raw_bytes > _SMALL_BYTES:
-        return dict.fromkeys(EVENTS_SCHEMA.names, level)
-    levels = dict.fromkeys(EVENTS_SCHEMA.names, _SMALL_LEVEL_OF_NUMBERS)
-    return {**levels, "data": max(level, _SMALL_LEVEL)}
+def _levels(raw_bytes: int) -> dict[str, int]:
+    """Choose each column's zstd level as written; one without is not compressed."""
+    if raw_bytes <= SMALL_BYTES:
+        return {"data": SMALL_WRITE_LEVEL}
+    return dict.fromkeys(EVENTS_SCHEMA.names, WRITE_LEVEL)
 
 
 def _events_writer(out: io.BytesIO, levels: Mapping[str, int]) -> pq.ParquetWriter:
     return pq.ParquetWriter(
         out,
         EVENTS_SCHEMA,
-        compression=dict.fromkeys(EVENTS_SCHEMA.names, "zstd"),
+        compression=dict.fromkeys(levels, "zstd"),
         compression_level=dict(levels),
         use_dictionary=list(DICTIONARY_COLUMNS),
         column_encoding=dict(DELTA_COLUMNS),

@@ -246,6 +246,10 @@ class EventDecoder:
         self._kind_codes: dict[int, int] = {}
         self._small_fields: dict[str, bytes] = {}
 
+    def end_block(self) -> None:
+        """Note that a block of the source ends here: PostHog computes its metrics within one."""
+        self.columns.block_ends.append(len(self.columns))
+
     # --- what can be fed ------------------------------------------------------------
 
     def feed_lines(self, block: bytes) -> None:

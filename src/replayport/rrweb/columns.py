@@ -52,10 +52,12 @@ class EventColumns:
     ``kind`` have one entry an event (the last two are codes into `windows` and
     `kinds`). ``data_end[i]`` is where event *i*'s text ends in ``data``; it starts
     where the previous one ended. ``url``, ``extra`` and ``no_data`` are sparse,
-    keyed by row.
+    keyed by row. ``block_ends`` says how many events there were at the end of each block
+    of the source, where it has blocks.
     """
 
     __slots__ = (
+        "block_ends",
         "data",
         "data_end",
         "extra",
@@ -89,6 +91,7 @@ class EventColumns:
         self.url: dict[int, str] = {}
         self.extra: dict[int, bytes] = {}
         self.no_data: set[int] = set()
+        self.block_ends = array("q")
 
     def __len__(self) -> int:
         return len(self.timestamp_ms)

@@ -40,7 +40,7 @@ class Indexer:
         for row in self._archive.catalog.without_text():
             if self._stop.is_set():
                 break
-            key = (row.project, row.events_sha256)
+            key = (row.project, row.content_sha256)
             if key in self._unreadable:
                 continue
             if self._archive.index_text(f"{row.project}/{row.id}"):

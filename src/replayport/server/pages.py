@@ -459,12 +459,16 @@ def _row(row: RecordingRow, *, live: bool = False) -> str:
         tags += f'<span class="tag warn">{row.errors} errors</span>'
     if not row.complete:
         tags += '<span class="tag warn">incomplete</span>'
+    page = row.first_url or ("a visit under way" if live else "(no page address)")
+    counted = not live or row.events > 0  # a live one is counted when somebody watches it
+    clicks = f"{row.clicks} clicks" if counted else ""
+    events = f"{row.events:,} events" if counted else ""
     who = " · ".join(filter(None, (row.distinct_id, row.project, row.id)))
     return f"""<li><a href="{escape(href)}">
-<span class="page"><b>{escape(row.first_url or "(no page address)")}</b>{tags}</span>
-<span class="num clicks">{row.clicks} clicks</span>
+<span class="page"><b>{escape(page)}</b>{tags}</span>
+<span class="num clicks">{clicks}</span>
 <span class="num">{_duration(row.duration_ms)}</span>
-<span class="num soft events">{row.events:,} events</span>
+<span class="num soft events">{events}</span>
 <span class="num when soft">{_when(row.start_ms)}</span>
 <span class="who">{escape(who)}</span></a></li>"""
 

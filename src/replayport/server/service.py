@@ -4,9 +4,10 @@ Everything `replayport serve` runs, put together: capture, sealing, and the page
 ```
 service()
 ├── inbox, sealer              <archive>/inbox, or a folder of its own
-├── accounts                   users, tokens, links; absent without sign-in
+├── accounts                   users, tokens, links
 ├── indexer                    makes recordings found by what was clicked
 ├── webhook                    told of what was sealed, when there is one
+├── housekeeper                erasures in the inbox, and retention
 └── app
     ├── capture_app            what posthog-js asks, with or without a tee
     └── fallback               pages and API
@@ -31,6 +32,7 @@ from starlette.types import ASGIApp
 from replayport.annotations import AnnotationStore
 from replayport.archive import Archive, cache_folder
 from replayport.audit import AuditLog
+from replayport.capture.erase import UnsealedHere
 from replayport.capture.inbox import Inbox
 from replayport.capture.outbox import Outbox
 from replayport.capture.projects import Projects
@@ -43,11 +45,13 @@ from replayport.errors import SettingsError
 from replayport.recording import Manifest
 from replayport.server.app import make_app
 from replayport.server.auth import Access
+from replayport.server.housekeeping import Housekeeper
 from replayport.server.indexer import Indexer
 from replayport.server.live import LiveRecordings
 from replayport.server.services import Services
 from replayport.settings import Settings
 from replayport.share.links import Sharing
+from replayport.signing import Signer, signing_key
 
 SHOP_PATH: Final = "/shop"
 OUTBOX_FILE: Final = "outbox.sqlite"
@@ -127,11 +131,12 @@ def service(
             max_recording_bytes=settings["max_recording_bytes"],
             on_sealed=on_sealed,
         )
-        tee = None
+        tee = outbox = None
         if settings["tee"]:
+            outbox = Outbox(folder / OUTBOX_FILE, max_bytes=settings["tee_queue_max_bytes"])
             tee = Tee(
                 settings["tee"],
-                outbox=Outbox(folder / OUTBOX_FILE, max_bytes=settings["tee_queue_max_bytes"]),
+                outbox=outbox,
                 assets_url=settings["tee_assets"],
                 client_ip=settings["tee_client_ip"],
                 timeout_s=settings["tee_timeout_s"],
@@ -168,12 +173,28 @@ def service(
         if webhook is not None:
             stack.enter_context(webhook)
         stack.enter_context(Indexer(archive))
+        housekeeper = Housekeeper(
+            archive,
+            UnsealedHere(inbox, outbox),
+            signer=_signer(settings, projects),
+            retention_days={p.name: p.retention_days for p in projects.all()},
+            retention_every_h=settings["retention_every_h"],
+        )
+        housekeeper.start()
+        stack.callback(housekeeper.stop)
         stack.enter_context(sealer)
         yield Service(app, inbox, sealer, tee, access if sign_in else None, webhook)
 
 
 def _manifest(archive: Archive, project: str, recording_id: str) -> Manifest:
     return archive.recording(f"{project}/{recording_id}").manifest
+
+
+def _signer(settings: Settings, projects: Projects) -> Signer | None:
+    """Give the installation's key, if retention is going to need it."""
+    if not settings["retention_every_h"] or not any(p.retention_days for p in projects.all()):
+        return None
+    return Signer.load(signing_key(settings["signing_key"]))
 
 
 def own_hosts(settings: Settings) -> list[str]:

@@ -336,6 +336,7 @@ class _Reader:
                 continue
             try:
                 decoder.feed_lines(decode_snappy(block.data, max_bytes=self._max_bytes))
+                decoder.end_block()
             except SourceDataError as e:
                 if e.reason == RejectReason.TOO_LARGE:
                     raise
@@ -502,6 +503,7 @@ class _Reader:
                 if lines and not _is_json_text(lines):
                     raise _unknown(self._path.name, self._size)
                 decoder.feed_lines(lines)
+                decoder.end_block()
             except SourceDataError as e:
                 if e.reason == RejectReason.TOO_LARGE:
                     raise

@@ -358,6 +358,7 @@ class _BlockReader:
         try:
             for text in iter_lines(data, max_bytes=self._source.max_recording_bytes):
                 self.decoder.feed_lines(text)
+                self.decoder.end_block()
         except SourceDataError as e:
             if e.reason == RejectReason.TOO_LARGE:
                 raise

@@ -383,6 +383,7 @@ class _SnapshotReader:
             self._missing.append(key)
             return
         self._decoder.feed_lines(text)
+        self._decoder.end_block()
         if block is None or block.start_ms is None or len(self._decoder.columns) == start:
             return
         first_ms = min(self._decoder.columns.timestamp_ms[start:])

@@ -6,6 +6,8 @@ GET  /api/projects/<id>/session_recordings/                 list
 GET  /api/projects/<id>/session_recordings/<sid>/           one
 GET  /api/projects/<id>/session_recordings/<sid>/snapshots  list of blocks, and blocks
 POST /api/projects/<id>/query/                              HogQL, the questions we ask
+POST /api/projects/<id>/session_recordings/bulk_delete/     at most 100
+POST /api/projects/<id>/persons/bulk_delete/                with events and recordings, if told
 ```
 
 It keeps the API's rules (keys and scopes, sliding rate limits, ranges of at most 20
@@ -23,7 +25,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -41,7 +43,10 @@ from replayport.sources.rate_limits import Limit
 from replayport.testing.recordings import FakeEvent, FakeRecording, first_url, load_requests
 
 ALL_SCOPES: Final = frozenset({"session_recording:read", "query:read"})
+WRITE_SCOPES: Final = frozenset({"session_recording:write", "person:write"})
 MAX_KEYS: Final = 20
+MAX_DELETED: Final = 100
+MAX_DELETED_PERSONS: Final = 1000
 MAX_ROWS: Final = 50_000
 DAY_MS: Final = 86_400_000
 Generation = Literal["v2", "v2-on-request", "v1"]
@@ -131,7 +136,9 @@ class FakePostHog:
         recordings: By session id; may be changed while it runs.
         requests: Everything that arrived, in order.
         faults: What goes wrong; see `inject`.
+        held: Requests that a ``slow`` fault holds right now.
         largest_page: Most recordings it lists in one answer.
+        deleted_persons: Distinct ids and uuids it was asked to delete.
     """
 
     def __init__(
@@ -167,8 +174,10 @@ class FakePostHog:
         self.api_key = api_key
         self.scopes = frozenset(scopes)
         self.requests: list[LoggedRequest] = []
+        self.held = 0
         self.faults: list[Fault] = []
         self.largest_page = 1000
+        self.deleted_persons: set[str] = set()
         self._cursors = cursors
         self._generation = generation
         self._takes_ranges = takes_ranges
@@ -186,6 +195,8 @@ class FakePostHog:
                     ("session_recordings/{session_id}/", self._one, "GET"),
                     ("session_recordings/{session_id}/snapshots", self._snapshots, "GET"),
                     ("session_recordings/{session_id}/snapshots/", self._snapshots, "GET"),
+                    ("session_recordings/bulk_delete/", self._delete_recordings, "POST"),
+                    ("persons/bulk_delete/", self._delete_persons, "POST"),
                     ("query/", self._query, "POST"),
                     ("query", self._query, "POST"),
                 )
@@ -245,7 +256,11 @@ class FakePostHog:
         scope["fault"] = fault
         response = self._failure(fault) or self._refusal(scope, path)
         if fault is not None and fault.kind == "slow":
-            await asyncio.sleep(fault.delay_s)
+            self.held += 1
+            try:
+                await asyncio.sleep(fault.delay_s)
+            finally:
+                self.held -= 1
         if response is not None:
             await response(scope, receive, logged)
         else:
@@ -278,6 +293,8 @@ class FakePostHog:
             return _error(401, "authentication_failed", "Invalid personal API key.")
         is_query = "/query" in path
         needed = "query:read" if is_query else "session_recording:read"
+        if path.rstrip("/").endswith("/bulk_delete"):
+            needed = "person:write" if "/persons/" in path else "session_recording:write"
         if needed not in self.scopes:
             return _error(403, "permission_denied", f"API key missing required scope '{needed}'")
         if not re.match(rf"/api/(projects|environments)/{re.escape(self.project_id)}/", path):
@@ -421,6 +438,48 @@ class FakePostHog:
             return Response(text, media_type="application/jsonl")
         stream = join_stream([encode_snappy(block) for block in found])
         return Response(stream, media_type="application/octet-stream")
+
+    async def _delete_recordings(self, request: Request) -> Response:
+        try:
+            body = await request.json()
+            ids = [str(i) for i in body["session_recording_ids"]]
+        except (ValueError, KeyError, TypeError):
+            return _error(400, "invalid_input", "session_recording_ids must be a list")
+        if not 0 < len(ids) <= MAX_DELETED:
+            return _error(400, "invalid_input", f"Cannot delete more than {MAX_DELETED}")
+        found = [i for i in ids if i in self.recordings and not self.recordings[i].deleted]
+        for session_id in found:
+            self.recordings[session_id] = replace(self.recordings[session_id], deleted=True)
+        return JSONResponse(
+            {
+                "success": True,
+                "deleted_count": len(found),
+                "total_requested": len(ids),
+                "failed_ids": [],
+            }
+        )
+
+    async def _delete_persons(self, request: Request) -> Response:
+        try:
+            body = await request.json()
+            ids = {str(i) for i in body.get("distinct_ids", ())}
+            uuids = {str(i) for i in body.get("ids", ())}
+        except (ValueError, AttributeError, TypeError):
+            return _error(400, "invalid_input", "ids and distinct_ids must be lists")
+        if max(len(ids), len(uuids)) > MAX_DELETED_PERSONS or not ids | uuids:
+            return _error(400, "invalid_input", f"Name 1 to {MAX_DELETED_PERSONS} persons")
+        for session_id, recording in list(self.recordings.items()):
+            if recording.distinct_id not in ids and (
+                person_uuid(recording.distinct_id) not in uuids
+            ):
+                continue
+            self.recordings[session_id] = replace(
+                recording,
+                events=() if body.get("delete_events") else recording.events,
+                deleted=recording.deleted or bool(body.get("delete_recordings")),
+            )
+        self.deleted_persons |= ids | uuids
+        return JSONResponse({}, status_code=202)
 
     async def _query(self, request: Request) -> Response:
         try:

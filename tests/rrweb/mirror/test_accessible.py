@@ -58,6 +58,7 @@ NAMES = {
     "<input id=x type=image alt=Go>": "Go",
     "<label for=x>Email</label><input id=x>": "Email",
     "<label>Email <input id=x value=secret></label>": "Email",
+    "<label title=Moss><input id=x type=radio></label>": "Moss",
     "<label>Accept <a href=/>terms</a><input id=x type=checkbox></label>": "Accept terms",
     "<label for=other>No</label><input id=x placeholder=Name>": "Name",
     "<input id=x placeholder=Name title=Title>": "Title",

@@ -40,7 +40,7 @@ def test_a_style_attribute_changes(before, change, after):
 
 def test_rules_go_where_they_are_told():
     sheet = Sheet("a { top: 0 }\n@media print { b { top: 0 } }")
-    sheet.edit({"adds": [{"rule": "c {}", "index": 0}, {"rule": "d {}"}]})
+    sheet.edit({"adds": [{"rule": "d {}", "index": 2}, {"rule": "c {}"}]})
     sheet.edit({"adds": [{"rule": "e {}", "index": [2, 0]}, {"rule": "f {}", "index": 99}]})
     sheet.edit(
         {"index": [2, 1], "set": {"property": "left", "value": "1px", "priority": "important"}}

@@ -33,7 +33,7 @@ def test_the_recorders_notes_are_left_out():
     m = mirror('<div rr_width="10px" rr_scrolltop="3"></div>')
     div = only(m, "div")
     m.node(div)["attributes"] = {"rr_width": "10px", "_cssText": "x", 'bad"name': "x", "a": 1.5}
-    assert serialise(m, div) == '<div a="1.5"></div>'
+    assert serialise(m, div) == '<div a="1.5" style="width: 10px;"></div>'
 
 
 def test_inlined_links_become_styles():

@@ -2,7 +2,8 @@
 The mirror: the DOM of one window at any instant, rebuilt from its events.
 
 ```
-dom.py         Mirror: full snapshots, mutations, inputs, scroll, by rrweb's rules
+tree.py        the nodes, and how mutations change them, by rrweb's rules
+dom.py         Mirror: the tree, what is beside it (fields, scroll, sheets), questions
 index.py       which elements have this tag, id, label, test id: kept up as the page changes
 accessible.py  role, name and text, as a person or a screen reader has them
 selectors.py   CSS selectors, compiled once, cheap on every node

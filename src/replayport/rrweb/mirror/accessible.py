@@ -440,7 +440,7 @@ class _Naming:
             if tag != "button" or found or mirror.attributes(node_id).get("id"):
                 self.looked_elsewhere = True
             if found:
-                parts = [self._inside(i, depth + 1, without=node_id) for i in found[:4]]
+                parts = [self._label(i, depth + 1, node_id) for i in found[:MAX_REFERENCES]]
                 return _collapsed(" ".join(parts))
             return ""
         part = {"fieldset": "legend", "table": "caption", "figure": "figcaption"}.get(tag)
@@ -454,6 +454,10 @@ class _Naming:
         if tag == "svg":
             return _collapsed(_svg_title(mirror, node_id))
         return ""
+
+    def _label(self, label_id: int, depth: int, field_id: int) -> str:
+        inside = self._inside(label_id, depth, without=field_id)
+        return inside if inside.strip() else str(self.mirror.attribute(label_id, "title") or "")
 
     def _inside(self, node_id: int, depth: int, without: int | None = None) -> str:
         """Join the names and texts of what is in an element."""

@@ -82,9 +82,10 @@ def change_style(style: Any, change: Mapping[str, Any]) -> str:
 
 
 def _set(found: dict[str, str], name: str, value: str, *, important: bool) -> None:
-    found.pop(name, None)
     if value.strip():
-        found[name] = f"{value} !important" if important else value
+        found[name] = f"{value} !important" if important else value  # where it was
+    else:
+        found.pop(name, None)
 
 
 def _remove_part(found: dict[str, str], name: str) -> None:
@@ -191,10 +192,9 @@ class _Rule:
         """Give the rules inside, such as those of a media rule."""
         if self.inner is None:
             rule = tinycss2.parse_one_rule(self.own, skip_comments=True)
-            if rule.type == "error" or rule.content is None:
-                raise ValueError("no block")
-            at = f"@{rule.at_keyword}" if rule.type == "at-rule" else ""
-            self.head = at + tinycss2.serialize(rule.prelude)
+            if rule.type != "at-rule" or rule.content is None:
+                raise ValueError("no rules inside")
+            self.head = f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}"
             self.inner = _rules_of(rule.content)
         return self.inner
 
@@ -229,28 +229,28 @@ def _edited(rules: list[_Rule], data: dict[str, Any]) -> list[_Rule]:
     for add in data.get("adds") or ():
         try:
             place, at = _within(rules, add.get("index"))
-            place.insert(len(place) if at is None else at, _Rule(add["rule"].strip()))
+            place.insert(at, _Rule(add["rule"].strip()))
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             continue
     for remove in data.get("removes") or ():
         try:
             place, at = _within(rules, remove.get("index"))
-            del place[0 if at is None else at]
+            del place[at]
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             continue
     if "set" in data or "remove" in data:
         try:
             place, at = _within(rules, data.get("index"))
-            place[0 if at is None else at].change(data)
+            place[at].change(data)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             pass
     return rules
 
 
-def _within(rules: list[_Rule], index: Any) -> tuple[list[_Rule], int | None]:
-    """Give the list an index leads into and the place there."""
+def _within(rules: list[_Rule], index: Any) -> tuple[list[_Rule], int]:
+    """Give the list an index leads into and the place there; without one, the first."""
     if not isinstance(index, list):
-        return rules, None if index is None else min(int(index), len(rules))
+        return rules, 0 if index is None else min(int(index), len(rules))
     if not 1 <= len(index) <= MAX_NESTING:
         raise ValueError("no place")
     for step in index[:-1]:

@@ -1,32 +1,22 @@
 """
-Rebuilds the DOM of one window from its events, by the rules of rrweb's replayer.
-
-The parsed JSON *is* the tree: a node is the dict the recorder serialised, kept where
-it came in and changed in place, beside two maps (id to node, id to parent id). Names,
-paths, texts are worked out when asked for.
+The mirror: a page's tree, what is beside it, and what can be asked of both.
 
 ```
-full snapshot     the tree, everything before it is forgotten
-mutation          removes, then adds, then texts, then attributes
-  add             waits for its parent or next sibling when they come later in the event
-  iframe          a document node below the iframe's element; may come before the iframe
-  shadow root     children marked isShadow, in the same list as the light ones
-input, scroll …   beside the node, in `_live`: they are no part of its attributes
+full snapshot     a new tree; everything before it is forgotten
+mutation          changes the tree (tree.py)
+input, scroll …   kept beside the node: they are no part of its attributes
+style sheets      rules as text, worked out when asked for
+meta, resize      address and viewport
 ```
 
-Whatever is wrong with a tree is counted in `Mirror.findings`, never raised.
-
-Source:
-    rrweb ``packages/rrweb/src/replay/index.ts`` (``applyMutation``, ``applyInput``),
-    ``packages/rrweb-snapshot/src/rebuild.ts``. Where this differs from it is listed in
-    docs/explanation/mirror.md.
+Names, paths and texts are worked out when asked for. Whatever is wrong with an event is
+counted in `Mirror.findings`, never raised.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -34,21 +24,8 @@ from replayport.rrweb.events import EventType, IncrementalSource
 from replayport.rrweb.mirror import accessible, css, html
 from replayport.rrweb.mirror.index import ElementIndex
 from replayport.rrweb.mirror.selectors import Element, Selectors
-from replayport.rrweb.nodes import (
-    CSS_SPLIT_MARKER,
-    CSS_TEXT,
-    OPEN_MODE,
-    SCROLL_LEFT,
-    SCROLL_TOP,
-    Node,
-    NodeType,
-)
-
-NO_ID: Final = -1
-"""What recorders write for a node they have not serialised."""
-
-LINEAR_CHILDREN: Final = 64
-"""Children up to which one is found by looking at each."""
+from replayport.rrweb.mirror.tree import BROKEN, NO_ID, NOTHING, Tree
+from replayport.rrweb.nodes import OPEN_MODE, SCROLL_LEFT, SCROLL_TOP, Node, NodeType
 
 MAX_PATH_STEPS: Final = 200
 """Steps of a path; a deeper element's path starts with an ellipsis."""
@@ -76,15 +53,11 @@ FINDING_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What `Mirror.findings` counts, and what each means."""
 
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-_BROKEN: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
-"""What damaged JSON makes of code that expects rrweb's form."""
-
-_DOCUMENT, _DOCTYPE = int(NodeType.DOCUMENT), int(NodeType.DOCUMENT_TYPE)
-_ELEMENT, _TEXT = int(NodeType.ELEMENT), int(NodeType.TEXT)
+_ELEMENT, _DOCUMENT = int(NodeType.ELEMENT), int(NodeType.DOCUMENT)
+_TEXT = int(NodeType.TEXT)
 
 
-class Mirror:
+class Mirror(Tree):
     """
     The DOM of one window, at the instant of the last event applied.
 
@@ -94,31 +67,17 @@ class Mirror:
     Node ids are rrweb's. Questions about an id that is not there answer None or empty.
 
     Attributes:
-        root: Id of the document; None before the first full snapshot.
         url: Address of the page as the last Meta event had it; empty when unknown.
-        width, height: Viewport in CSS px; None when unknown.
-        findings: Codes of `FINDING_MEANINGS`, counted.
-        version: Grows with every change of the tree, its attributes or texts.
+        width: Of the viewport in CSS px; None when unknown.
+        height: Of the viewport in CSS px; None when unknown.
     """
 
     def __init__(self) -> None:
-        self.root: int | None = None
+        super().__init__()
         self.url = ""
         self.width: float | None = None
         self.height: float | None = None
-        self.findings: Counter[str] = Counter()
-        self.version = 0
-        self._nodes: dict[int, Node] = {}
-        self._parents: dict[int, int] = {}
-        self._live: dict[int, dict[str, Any]] = {}
         self._sheets: dict[int, css.Sheet] = {}
-        self._adopted: dict[int, list[int]] = {}
-        self._documents: dict[int, dict[str, Any]] = {}
-        """Documents of iframes that have not come yet, by the iframe's id."""
-        self._unplaced: dict[int, tuple[Node, dict[str, Any]]] = {}
-        """Nodes of old recorders whose neighbours were not serialised yet."""
-        self._places: dict[int, _Places] = {}
-        self._index: ElementIndex | None = None
         self._handlers = {
             int(IncrementalSource.MUTATION): self._mutation,
             int(IncrementalSource.SCROLL): self._scroll,
@@ -154,80 +113,8 @@ class Mirror:
                 self._full_snapshot(data)
             elif type_ == EventType.META:
                 self._meta(data)
-        except _BROKEN:
+        except BROKEN:
             self.findings["damaged_event"] += 1
-
-    # --- the tree -----------------------------------------------------------------
-
-    def __contains__(self, node_id: object) -> bool:
-        return node_id in self._nodes
-
-    def __len__(self) -> int:
-        return len(self._nodes)
-
-    def ids(self) -> Iterator[int]:
-        """Yield the ids of all nodes, in no order of meaning."""
-        return iter(self._nodes)
-
-    def node(self, node_id: int) -> Node | None:
-        """Give a node as serialised, with all changes since; not to be changed."""
-        return self._nodes.get(node_id)
-
-    def parent(self, node_id: int) -> int | None:
-        """Give the parent's id: a shadow root's host, an iframe's element for a document."""
-        return self._parents.get(node_id)
-
-    def children(self, node_id: int) -> list[int]:
-        """Give the ids of the children in order, without those of a shadow root."""
-        return [k["id"] for k in self.kids(node_id) if not k.get("isShadow")]
-
-    def shadow_children(self, node_id: int) -> list[int]:
-        """Give the ids of the children of an element's shadow root, in order."""
-        return [k["id"] for k in self.kids(node_id) if k.get("isShadow")]
-
-    def kids(self, node_id: int) -> list[Node]:
-        """Give the child nodes themselves, light and shadow mixed; not to be changed."""
-        node = self._nodes.get(node_id)
-        return [] if node is None else (node.get("childNodes") or [])
-
-    def ancestors(self, node_id: int) -> Iterator[int]:
-        """Yield the ids of the ancestors, the nearest first."""
-        parents = self._parents
-        current = parents.get(node_id)
-        while current is not None:
-            yield current
-            current = parents.get(current)
-
-    def walk(self, node_id: int | None = None) -> Iterator[Node]:
-        """
-        Yield a node and all below it in document order, shadow roots and frames too.
-
-        Args:
-            node_id: Where to start; the whole page when None.
-        """
-        start = self._nodes.get(self.root if node_id is None else node_id)  # type: ignore[arg-type]
-        stack = [] if start is None else [start]
-        while stack:
-            node = stack.pop()
-            yield node
-            if below := node.get("childNodes"):
-                stack.extend(reversed(below))
-
-    def tag(self, node_id: int) -> str:
-        """Give an element's tag name, lower case; empty for anything else."""
-        node = self._nodes.get(node_id)
-        name = None if node is None else node.get("tagName")
-        return name.lower() if isinstance(name, str) else ""
-
-    def attributes(self, node_id: int) -> Mapping[str, Any]:
-        """Give the attributes: strings, numbers, True, or None; not to be changed."""
-        node = self._nodes.get(node_id)
-        found = None if node is None else node.get("attributes")
-        return found if isinstance(found, dict) else _NOTHING
-
-    def attribute(self, node_id: int, name: str) -> str | None:
-        """Give one attribute as HTML would have it; None when it is not there."""
-        return html.attribute_text(self.attributes(node_id).get(name))
 
     # --- what a person sees -------------------------------------------------------
 
@@ -304,7 +191,7 @@ class Mirror:
     def media(self, node_id: int) -> Mapping[str, Any]:
         """Give the last media interaction of a video or sound; empty when there was none."""
         live = self._live.get(node_id)
-        return _NOTHING if live is None else live.get("media", _NOTHING)
+        return NOTHING if live is None else live.get("media", NOTHING)
 
     def is_open(self, node_id: int) -> bool:
         """Tell whether a ``<dialog>`` or ``<details>`` is open."""
@@ -408,21 +295,12 @@ class Mirror:
         if not isinstance(root, dict) or type(root.get("id")) is not int:
             self.findings["snapshot_without_tree"] += 1
             return
-        self._nodes, self._parents = self._collected(root)
-        self.root = root["id"]
-        self._live = {}
+        self._replant(root)
         self._sheets = {}
-        self._adopted = {}
-        self._unplaced = {}
-        self._places = {}
-        self._index = None
-        self.version += 1
         offset = data.get("initialOffset")
         if isinstance(offset, dict):
             at = _number(offset.get("left")) or 0, _number(offset.get("top")) or 0
             self._live[root["id"]] = {"scroll": at}
-        for frame_id in [i for i in self._documents if i in self._nodes]:
-            self._attach_document(frame_id, self._documents.pop(frame_id)["node"])
 
     def _meta(self, data: Any) -> None:
         href = data.get("href")
@@ -434,370 +312,6 @@ class Mirror:
         width, height = _number(data.get("width")), _number(data.get("height"))
         if width is not None and height is not None:
             self.width, self.height = width, height
-
-    def _collected(self, root: Node) -> tuple[dict[int, Node], dict[int, int]]:
-        """Map a tree, mending it first when something in it is no node."""
-        try:
-            nodes, parents, walked = _map_tree(root)
-            if walked == len(nodes) and _all_integers(nodes):
-                return nodes, parents
-        except (KeyError, TypeError, AttributeError):
-            pass
-        self._mend(root)
-        nodes, parents, _ = _map_tree(root)
-        return nodes, parents
-
-    def _mend(self, root: Node) -> None:
-        seen = {root["id"]}
-        stack = [root]
-        while stack:
-            node = stack.pop()
-            below = node.get("childNodes")
-            if below is None:
-                continue
-            if not isinstance(below, list):
-                self.findings["damaged_node"] += 1
-                node["childNodes"] = []
-                continue
-            good = []
-            for kid in below:
-                kid_id = kid.get("id") if isinstance(kid, dict) else None
-                if type(kid_id) is not int:
-                    self.findings["damaged_node"] += 1
-                elif kid_id in seen:
-                    self.findings["duplicate_node"] += 1
-                else:
-                    seen.add(kid_id)
-                    good.append(kid)
-            node["childNodes"] = good
-            stack.extend(reversed(good))
-
-    # --- mutations ----------------------------------------------------------------
-
-    def _mutation(self, data: Any) -> None:
-        self.version += 1
-        removed: set[int] = set()
-        for remove in data.get("removes") or ():
-            try:
-                removed.add(remove["id"])
-                self._remove(remove)
-            except _BROKEN:
-                self.findings["damaged_event"] += 1
-        if adds := data.get("adds"):
-            self._add_all(adds)
-        for change in data.get("texts") or ():
-            try:
-                self._change_text(change, removed)
-            except _BROKEN:
-                self.findings["damaged_event"] += 1
-        for change in data.get("attributes") or ():
-            try:
-                self._change_attributes(change, removed)
-            except _BROKEN:
-                self.findings["damaged_event"] += 1
-
-    def _remove(self, remove: dict[str, Any]) -> None:
-        node = self._nodes.get(remove["id"])
-        if node is None:
-            self.findings["remove_of_unknown"] += 1
-            return
-        if node["id"] == self.root:
-            self.findings["damaged_event"] += 1
-            return
-        if self._parents.get(node["id"]) != remove.get("parentId"):
-            self.findings["remove_from_other_parent"] += 1
-        self._detach(node)
-        self._forget(node)
-
-    def _detach(self, node: Node) -> None:
-        """Take a node out of its parent's children; it stays known."""
-        parent_id = self._parents.pop(node["id"], None)
-        parent = None if parent_id is None else self._nodes.get(parent_id)
-        if parent is None:
-            return
-        below = parent["childNodes"]
-        position = self._position(parent, node)
-        del below[position]
-        self._edited(parent)
-        if node.get("type") == _TEXT:
-            self._style_text_changed(parent)
-
-    def _forget(self, node: Node) -> None:
-        """Let go of a node and all below it."""
-        nodes, parents, live = self._nodes, self._parents, self._live
-        stack = [node]
-        while stack:
-            current = stack.pop()
-            node_id = current["id"]
-            if nodes.get(node_id) is current:
-                del nodes[node_id]
-                parents.pop(node_id, None)
-                if live:
-                    live.pop(node_id, None)
-                if self._adopted:
-                    self._adopted.pop(node_id, None)
-                if self._places:
-                    self._places.pop(node_id, None)
-            if below := current.get("childNodes"):
-                stack.extend(below)
-
-    def _add_all(self, adds: Any) -> None:
-        """
-        Add nodes that may come before what they hang on.
-
-        Each that cannot be placed waits for the one it needs; what still waits at the end
-        is counted and dropped, as rrweb does.
-        """
-        waiting: dict[Any, list[dict[str, Any]]] = {}
-        pending = list(adds)
-        while pending:
-            for add in pending:
-                ready = [add]
-                while ready:
-                    current = ready.pop()
-                    try:
-                        needed = self._add(current)
-                        if needed is not None:
-                            waiting.setdefault(needed, []).append(current)
-                        elif waiting and (found := waiting.pop(current["node"]["id"], None)):
-                            ready.extend(reversed(found))
-                    except _BROKEN:
-                        self.findings["damaged_event"] += 1
-            # What a frame's document brought was not waited for one by one.
-            came = [needed for needed in waiting if needed in self._nodes]
-            pending = [add for needed in came for add in waiting.pop(needed)]
-        for left in waiting.values():
-            for add in left:
-                known = add.get("parentId") in self._nodes
-                self.findings["add_without_sibling" if known else "add_without_parent"] += 1
-
-    def _add(self, add: dict[str, Any]) -> Any:
-        """Add one node; give the id it has to wait for, None when it is done with."""
-        node, parent_id = add["node"], add["parentId"]
-        node_id = node["id"]
-        if type(node_id) is not int:
-            self.findings["damaged_node"] += 1
-            return None
-        nodes = self._nodes
-        parent = nodes.get(parent_id)
-        if parent is None:
-            if node.get("type") == _DOCUMENT:
-                self._documents[parent_id] = add
-                return None
-            return parent_id
-        next_id = add.get("nextId")
-        after = nodes.get(next_id) if next_id else None
-        if after is None and next_id is not None and next_id != NO_ID:
-            return next_id
-        root_id = node.get("rootId")
-        if root_id and root_id not in nodes:
-            self.findings["add_without_document"] += 1
-            return None
-        if parent.get("tagName") == "iframe":
-            self._attach_document(parent_id, node)
-            return None
-        if "childNodes" not in parent:
-            if parent.get("type") not in (_ELEMENT, _DOCUMENT):
-                self.findings["damaged_node"] += 1
-                return None
-            parent["childNodes"] = []
-        kept = nodes.get(node_id)
-        if kept is not None:
-            node = self._add_again(kept, node, parent_id)
-            if node is None:
-                return None
-        elif node.get("childNodes"):
-            node["childNodes"] = []
-        nodes[node_id] = node
-        previous_id = add.get("previousId")
-        if previous_id == NO_ID or next_id == NO_ID:
-            self._unplaced[node_id] = node, add
-            return None
-        self._put(parent, node, after, nodes.get(previous_id) if previous_id else None)
-        if self._unplaced and (previous_id or next_id):
-            self._place_neighbours(parent, node, add)
-        if self._documents and node_id in self._documents:
-            self._attach_document(node_id, self._documents.pop(node_id)["node"])
-        return None
-
-    def _add_again(self, kept: Node, node: Node, parent_id: int) -> Node | None:
-        """
-        Deal with an id that is in use: rrweb moves the node when it is the same.
-
-        Returns:
-            The node to put at the new place; None when it must not be.
-        """
-        self.findings["duplicate_node"] += 1
-        if kept["id"] == parent_id or kept["id"] in self.ancestors(parent_id):
-            self.findings["add_into_itself"] += 1
-            return None
-        self._detach(kept)
-        if _same_node(kept, node):
-            return kept
-        self._forget(kept)
-        if node.get("childNodes"):
-            node["childNodes"] = []
-        return node
-
-    def _put(self, parent: Node, node: Node, after: Node | None, previous: Node | None) -> None:
-        """Insert a node before ``after``, or behind ``previous``, or at the end."""
-        parent_id, node_id = parent["id"], node["id"]
-        below = parent["childNodes"]
-        if parent.get("type") == _DOCUMENT:
-            self._replace_in_document(parent, node)
-        elif node.get("type") == _TEXT:
-            self._put_text(parent, node)
-        position = len(below)
-        if previous is not None and self._parents.get(previous["id"]) == parent_id:
-            position = self._position(parent, previous) + 1
-        elif after is not None and self._parents.get(after["id"]) == parent_id:
-            position = self._position(parent, after)
-        below.insert(position, node)
-        self._parents[node_id] = parent_id
-        places = self._places.get(parent_id)
-        if places is not None:
-            places.put(node_id, position)
-        if self._index is not None:
-            self._index.note(node_id)
-
-    def _put_text(self, parent: Node, node: Node) -> None:
-        tag = parent.get("tagName")
-        if tag == "textarea":
-            _drop_value(parent)
-            for kid in [k for k in parent["childNodes"] if k.get("type") == _TEXT]:
-                self._detach(kid)
-                self._forget(kid)
-        elif tag == "style":
-            attributes = parent.get("attributes")
-            if isinstance(attributes, dict) and isinstance(attributes.get(CSS_TEXT), str):
-                if not parent["childNodes"]:
-                    node["textContent"] = attributes.pop(CSS_TEXT)
-                else:
-                    css.split_into_children(parent)
-            self._style_text_changed(parent)
-
-    def _replace_in_document(self, document: Node, node: Node) -> None:
-        """A document has one doctype and one root element: the new one takes the place."""
-        kind = node.get("type")
-        for kid in list(document["childNodes"]):
-            if kind == kid.get("type") and kind in (_DOCTYPE, _ELEMENT):
-                self._detach(kid)
-                self._forget(kid)
-
-    def _place_neighbours(self, parent: Node, node: Node, add: dict[str, Any]) -> None:
-        """Place what waited for its neighbour (old recorders, ``previousId`` -1)."""
-        todo = [(node, add)]
-        while todo:
-            anchor, mutation = todo.pop()
-            for key, behind in (("previousId", False), ("nextId", True)):
-                found = self._unplaced.pop(mutation.get(key), None)  # type: ignore[arg-type]
-                if found is None:
-                    continue
-                other, other_add = found
-                if behind:
-                    self._put(parent, other, None, anchor)
-                else:
-                    self._put(parent, other, anchor, None)
-                todo.append((other, other_add))
-
-    def _attach_document(self, frame_id: int, document: Node) -> None:
-        """Put a frame's document below its iframe, in place of an older one."""
-        frame = self._nodes[frame_id]
-        if document.get("type") != _DOCUMENT:
-            return
-        for kid in list(frame.get("childNodes") or ()):
-            self._detach(kid)
-            self._forget(kid)
-        nodes, parents = self._collected(document)
-        for node_id in nodes.keys() & self._nodes.keys():
-            self.findings["duplicate_node"] += 1
-            if node_id == self.root or node_id == frame_id or node_id in self.ancestors(frame_id):
-                self.findings["add_into_itself"] += 1
-                return
-            if (old := self._nodes.get(node_id)) is not None:
-                self._detach(old)
-                self._forget(old)
-        frame["childNodes"] = [document]
-        self._nodes.update(nodes)
-        self._parents.update(parents)
-        self._parents[document["id"]] = frame_id
-        if self._index is not None:
-            self._index.note(document["id"])
-        if self._documents:
-            for inner_id in [i for i in self._documents if i in nodes]:
-                self._attach_document(inner_id, self._documents.pop(inner_id)["node"])
-
-    def _change_text(self, change: dict[str, Any], removed: set[int]) -> None:
-        node_id, value = change["id"], change.get("value")
-        node = self._nodes.get(node_id)
-        if node is None:
-            if node_id not in removed:
-                self.findings["text_of_unknown"] += 1
-            return
-        if node.get("type") in (_DOCUMENT, _DOCTYPE, _ELEMENT):
-            self.findings["damaged_event"] += 1
-            return
-        parent = self._nodes.get(self._parents.get(node_id))  # type: ignore[arg-type]
-        if parent is not None and parent.get("tagName") in ("style", "textarea"):
-            if parent["tagName"] == "style":
-                css.split_into_children(parent)
-                self._style_text_changed(parent)
-            else:
-                _drop_value(parent)
-        node["textContent"] = value if isinstance(value, str) else ""
-        if self._index is not None:
-            self._index.note(node_id)
-
-    def _change_attributes(self, change: dict[str, Any], removed: set[int]) -> None:
-        node_id = change["id"]
-        node = self._nodes.get(node_id)
-        if node is None:
-            if node_id not in removed:
-                self.findings["attributes_of_unknown"] += 1
-            return
-        attributes = node.get("attributes")
-        if not isinstance(attributes, dict):
-            attributes = node["attributes"] = {}
-        for name, value in change["attributes"].items():
-            if value is None:
-                attributes.pop(name, None)
-            elif isinstance(value, str):
-                attributes[name] = value
-                if name == CSS_TEXT and (live := self._live.get(node_id)) is not None:
-                    live.pop("sheet", None)
-            elif name == "style" and isinstance(value, dict):
-                attributes["style"] = css.change_style(attributes.get("style"), value)
-        if self._index is not None:
-            self._index.note(node_id)
-
-    def _style_text_changed(self, parent: Node) -> None:
-        """A style element's new text takes the rules with it that scripts had inserted."""
-        live = self._live.get(parent["id"])
-        if live is not None:
-            live.pop("sheet", None)
-
-    def _position(self, parent: Node, node: Node) -> int:
-        """Give a child's position; ValueError when it is none of the parent's."""
-        below: list[Node] = parent["childNodes"]
-        if len(below) <= LINEAR_CHILDREN:
-            for position, kid in enumerate(below):
-                if kid is node:
-                    return position
-            raise ValueError("not a child")
-        if below[-1] is node:
-            return len(below) - 1
-        places = self._places.get(parent["id"])
-        if places is None:
-            places = self._places[parent["id"]] = _Places()
-        return places.find(below, node)
-
-    def _edited(self, parent: Node) -> None:
-        """Note that a child left."""
-        places = self._places.get(parent["id"])
-        if places is not None:
-            places.edits += 1
-        if self._index is not None:
-            self._index.note(parent["id"])
 
     # --- beside the tree ----------------------------------------------------------
 
@@ -895,37 +409,6 @@ class Mirror:
         return f"{tag}:nth-of-type({place})"
 
 
-class _Places:
-    """
-    Where the children of a large parent are, about.
-
-    Positions are noted once and drift by one with each edit, so a child is found within
-    that distance of where it was; they are noted anew when the drift would cost more.
-    """
-
-    __slots__ = ("edits", "limit", "places")
-
-    def __init__(self) -> None:
-        self.places: dict[int, int] = {}
-        self.edits = self.limit = 0
-
-    def put(self, node_id: int, position: int) -> None:
-        self.places[node_id] = position
-        self.edits += 1
-
-    def find(self, below: list[Node], node: Node) -> int:
-        if self.edits >= self.limit:
-            self.places = {k["id"]: i for i, k in enumerate(below)}
-            self.edits, self.limit = 0, max(LINEAR_CHILDREN, math.isqrt(len(below)))
-        about = self.places[node["id"]]
-        last = len(below) - 1
-        for away in range(self.edits + 1):
-            for position in (about - away, about + away):
-                if 0 <= position <= last and below[position] is node:
-                    return position
-        raise ValueError("not a child")
-
-
 def mirror_of(events: Iterable[tuple[int, int | None, Any]]) -> Mirror:
     """
     Apply events to a new mirror.
@@ -939,56 +422,8 @@ def mirror_of(events: Iterable[tuple[int, int | None, Any]]) -> Mirror:
     return mirror
 
 
-def _map_tree(root: Node) -> tuple[dict[int, Node], dict[int, int], int]:
-    """
-    Map ids to nodes and to parents.
-
-    Returns:
-        Both maps and the number of nodes walked; the map holds fewer when an id repeats.
-
-    Raises:
-        KeyError, TypeError: Something in the tree is no node.
-    """
-    nodes = {root["id"]: root}
-    parents: dict[int, int] = {}
-    walked = 1
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        below = node.get("childNodes") or ()
-        walked += len(below)
-        parent_id = node["id"]
-        for kid in below:
-            kid_id = kid["id"]
-            nodes[kid_id] = kid
-            parents[kid_id] = parent_id
-            if kid.get("childNodes"):
-                stack.append(kid)
-    return nodes, parents, walked
-
-
-def _all_integers(nodes: Mapping[int, Node]) -> bool:
-    return set(map(type, nodes)) == {int}
-
-
-def _same_node(kept: Node, node: Node) -> bool:
-    """Tell whether a node that came again is as it was, children aside."""
-    keys = ("type", "tagName", "attributes", "textContent", "isSVG", "needBlock")
-    return all(kept.get(k) == node.get(k) for k in keys)
-
-
-def _drop_value(textarea: Node) -> None:
-    """From the first change of its text on, a textarea's serialised value is old."""
-    attributes = textarea.get("attributes")
-    if isinstance(attributes, dict):
-        attributes.pop("value", None)
-
-
 def _number(value: Any) -> float | None:
     """Take a finite number; None for anything else."""
     if type(value) in (int, float) and math.isfinite(value):
         return value  # type: ignore[no-any-return]
     return None
-
-
-__all__ = ["CSS_SPLIT_MARKER", "FINDING_MEANINGS", "Mirror", "mirror_of"]

@@ -2,7 +2,8 @@
 Writes the mirror as HTML: what to look at, to compare, to feed to other programs.
 
 ```
-attributes    in the order they are stored; the recorder's notes (rr_*, _cssText) left out
+attributes    in the order they are stored; the recorder's notes (rr_*, _cssText) left out,
+              but the size of a blocked element is in its style
 fields        their present value and state: value, checked, selected, a textarea's text
 shadow roots  <template shadowrootmode="open"> as the host's first child
 frames        srcdoc, the frame's document written the same way
@@ -18,7 +19,15 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from replayport.rrweb.nodes import CSS_TEXT, SPECIAL_ATTRIBUTES, Node, NodeType
+from replayport.rrweb.mirror import css
+from replayport.rrweb.nodes import (
+    CSS_TEXT,
+    HEIGHT,
+    SPECIAL_ATTRIBUTES,
+    WIDTH,
+    Node,
+    NodeType,
+)
 
 if TYPE_CHECKING:
     from replayport.rrweb.mirror.dom import Mirror
@@ -112,7 +121,7 @@ def _element(mirror: Mirror, node: Node, frames: int) -> list[Node | str]:
     parts: list[Node | str] = []
     below: list[Node] = node.get("childNodes") or []
     written = _attributes(mirror, node_id, tag)
-    if tag == "iframe" and below and frames > 0:
+    if tag == "iframe" and below and below[0].get("type") == NodeType.DOCUMENT and frames > 0:
         inside = _serialise(mirror, below[0]["id"], frames - 1)
         parts.append(f'<iframe{written} srcdoc="{escape(inside)}">')
         return [*parts, "</iframe>"]
@@ -145,6 +154,10 @@ def _attributes(mirror: Mirror, node_id: int, tag: str) -> str:
         attributes.pop("value", None)
     elif tag == "option" and (chosen := _chosen(mirror, node_id)) is not None:
         attributes["selected"] = chosen
+    sizes = [(n, attributes.get(key)) for n, key in (("width", WIDTH), ("height", HEIGHT))]
+    for side, size in sizes:  # of a blocked element, which has nothing in it
+        if isinstance(size, str):
+            attributes["style"] = css.change_style(attributes.get("style"), {side: size})
     out = []
     for name, value in attributes.items():
         if name in SPECIAL_ATTRIBUTES or (tag == "iframe" and name == "srcdoc"):

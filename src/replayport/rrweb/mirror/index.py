@@ -30,10 +30,17 @@ INDEXED_ATTRIBUTES: Final = (
     *TEST_ID_ATTRIBUTES,
 )
 
+TEXT: Final = "#text"
+"""Stands for an attribute's name in `ElementIndex.by_text`'s entries."""
+
+MAX_TEXT_CHARS: Final = 100
+"""Longer texts are not found by what they say."""
+
 MAX_NOTES: Final = 100_000
 """Changes noted before the index is made anew instead."""
 
 _ELEMENT: Final = int(NodeType.ELEMENT)
+_TEXT: Final = int(NodeType.TEXT)
 _INDEXED_SET: Final = frozenset(INDEXED_ATTRIBUTES)
 
 
@@ -51,6 +58,8 @@ class ElementIndex:
         self._by_attribute: dict[tuple[str, str], dict[int, Node]] = {}
         self._by_role: dict[str, dict[int, Node]] = {}
         self._names: dict[int, tuple[Node, str]] = {}
+        self._fleeting: dict[int, str] = {}
+        """Names that depend on other elements, until anything at all changes."""
         self._all = True
 
     def note(self, node_id: int) -> None:
@@ -79,6 +88,21 @@ class ElementIndex:
             if mirror.attribute(i, name) == value and mirror.node(i) is node
         ]
 
+    def by_text(self, text: str) -> list[int]:
+        """
+        Give the text nodes that say exactly this, in no order.
+
+        Args:
+            text: Without white space around, at most `MAX_TEXT_CHARS` long.
+        """
+        self._catch_up()
+        found = self._by_attribute.get((TEXT, text))
+        if not found:
+            return []
+        return [
+            i for i, node in self._present(found) if node.get("textContent", "").strip() == text
+        ]
+
     def by_role(self, role: str) -> list[int]:
         """Give the elements of a role, in no order."""
         self._catch_up()
@@ -96,9 +120,14 @@ class ElementIndex:
             return ""
         if kept is not None and kept[0] is node:
             return kept[1]
+        fleeting = self._fleeting.get(node_id)
+        if fleeting is not None:
+            return fleeting
         name, is_own = accessible.name(self._mirror, node_id)
         if is_own:  # it depends on the element and what is in it, on nothing else
             self._names[node_id] = node, name
+        else:
+            self._fleeting[node_id] = name
         return name
 
     def _present(self, found: dict[int, Node]) -> list[tuple[int, Node]]:
@@ -116,12 +145,14 @@ class ElementIndex:
             self._by_attribute.clear()
             self._by_role.clear()
             self._names.clear()
+            self._fleeting.clear()
             self._take(mirror.walk())
             return
         if not self._notes:
             return
         notes = set(self._notes)
         self._notes.clear()
+        self._fleeting.clear()
         seen: set[int] = set()
         names = self._names
         for node_id in notes:
@@ -140,9 +171,14 @@ class ElementIndex:
     def _take(self, nodes: Iterable[Node]) -> None:
         by_attribute, by_role = self._by_attribute, self._by_role
         for node in nodes:
-            if node.get("type") != _ELEMENT:
+            kind, node_id = node.get("type"), node["id"]
+            if kind == _TEXT:
+                text = node.get("textContent")
+                if isinstance(text, str) and (said := text.strip()) and len(said) <= MAX_TEXT_CHARS:
+                    by_attribute.setdefault((TEXT, said), {})[node_id] = node
                 continue
-            node_id = node["id"]
+            if kind != _ELEMENT:
+                continue
             attributes = node.get("attributes")
             if not isinstance(attributes, dict):
                 attributes = {}

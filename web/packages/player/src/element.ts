@@ -12,25 +12,38 @@
  *   inline-assets    id of a `<script type="application/json">` with both
  *   autoplay         play as soon as the first picture is there
  *   start-ms         where to start, ms since the start of the recording
+ *   from-ms, to-ms   show this part of it only; a way of showing, no protection of the rest
  *   speed            0.5 to 8
  *   skip-inactivity  fast-forward through idle time
- *   theme            "light" or "dark"; the visitor's preference without it
+ *   markers          JSON: [{"offset_ms", "kind", "label"}] to draw besides the recording's own
+ *   hide-controls    nothing but the picture; keys and methods still work
+ *   theme            "light" or "dark"; the visitor's preference with "auto" or without it
+ *   embed            origins whose page may drive this one from around an iframe (`embed.ts`)
+ *
+ * Properties      currentMs  durationMs  fromMs  toMs  paused  speed  windowId  findings  state
+ *                 events (set: rrweb events to play)   markers (set: as the attribute)
+ * Methods         play()  pause()  seek(ms)  setSpeed(0.5 to 8)  showWindow(id | null)
+ *                 getDocumentHtml()
  *
  * Events (CustomEvent, bubbling, composed; `detail` in brackets)
- *   ready [durationMs, startMs, events]   firstframe   timeupdate [currentMs]   play   pause
- *   ended   finding [code, count]   windowchange [windowId, following]   error [code, message]
+ *   ready [durationMs, fromMs, toMs, startMs, events]   firstframe   timeupdate [currentMs]
+ *   play   pause   ended   state [state, before]   inactivity [active, startMs, endMs, skipping]
+ *   finding [code, count]   windowchange [windowId, following]   error [code, message]
  */
 
+import { breathe } from "./breathe";
 import { openArchiveBytes, openArchiveUrl } from "./driver/archive";
 import type { Driver } from "./driver/driver";
 import { openEvents, type InputEvent } from "./driver/events";
+import { connectEmbed, originsOf } from "./embed";
 import { DamagedRecordingError, NoFullSnapshotError, type PlayerError } from "./errors";
+import { hostMarkersOf, type HostMarker } from "./hostmarkers";
 import { fetchAssets, inlineAssets } from "./parser/assets";
 import { inlineBytes } from "./parser/inline";
 import { Session, SPEEDS } from "./session";
 import { Stage } from "./stage";
-import { urlAt } from "./timeline";
-import type { State } from "./transition";
+import { idleAt, urlAt, type Span } from "./timeline";
+import type { State, StateName } from "./transition";
 import { findingText, formatTime, shortUrl } from "./ui/format";
 import { commandOf, type Command } from "./ui/keys";
 import css from "./ui/player.css?inline";
@@ -47,7 +60,14 @@ const sheet = new CSSStyleSheet();
 sheet.replaceSync(css);
 
 export class ReplayportPlayer extends HTMLElement {
-  static readonly observedAttributes = ["src", "inline", "speed", "skip-inactivity"];
+  static readonly observedAttributes = [
+    "src",
+    "inline",
+    "speed",
+    "skip-inactivity",
+    "markers",
+    "embed",
+  ];
 
   readonly #root = this.attachShadow({ mode: "open" });
   readonly #findings = new Map<string, number>();
@@ -60,6 +80,12 @@ export class ReplayportPlayer extends HTMLElement {
   #patience = 0;
   #resumeAfterDrag = false;
   #resumeWhenVisible = false;
+  #isStarted = false;
+  #markers: readonly HostMarker[] | null = null;
+  #idle: Span | null = null;
+  /** Between `play` and `pause` or `ended`, whatever is loaded in between. */
+  #isPlaying = false;
+  #disconnectEmbed: () => void = () => undefined;
 
   constructor() {
     super();
@@ -83,6 +109,40 @@ export class ReplayportPlayer extends HTMLElement {
 
   get durationMs(): number {
     return this.#session?.durationMs ?? 0;
+  }
+
+  /** Where what is shown begins and ends, ms since the start of the recording. */
+  get fromMs(): number {
+    return this.#session?.fromMs ?? 0;
+  }
+
+  get toMs(): number {
+    return this.#session?.toMs ?? 0;
+  }
+
+  /** What the player is at; see `transition.ts`. */
+  get state(): StateName {
+    return this.#session?.state.name ?? "idle";
+  }
+
+  get speed(): number {
+    return this.#session?.speed ?? 1;
+  }
+
+  /** 0.5 to 8. */
+  set speed(speed: number) {
+    this.#session?.setSpeed(speed);
+    this.#showSettings();
+  }
+
+  /** Moments to point at besides the recording's own; wins over the attribute. */
+  get markers(): readonly HostMarker[] {
+    return this.#markers ?? this.#markersOfAttribute();
+  }
+
+  set markers(markers: readonly HostMarker[] | null) {
+    this.#markers = markers;
+    this.#showTimeline();
   }
 
   get paused(): boolean {
@@ -113,8 +173,7 @@ export class ReplayportPlayer extends HTMLElement {
   }
 
   setSpeed(speed: number): void {
-    this.#session?.setSpeed(speed);
-    this.#showSettings();
+    this.speed = speed;
   }
 
   /** Show one window; null follows the one in use. */
@@ -122,29 +181,49 @@ export class ReplayportPlayer extends HTMLElement {
     this.#session?.chooseWindow(windowId);
   }
 
+  /**
+   * Give the page that is drawn just now, as HTML text; empty before the first picture.
+   *
+   * It is what the sanitiser let through, written out. Show it as text: it is still a page
+   * of a stranger, and a document of yours that parses it lends it your origin.
+   */
+  async getDocumentHtml(): Promise<string> {
+    return (await this.#stage?.read()) ?? "";
+  }
+
   connectedCallback(): void {
+    this.#isStarted = true;
+    this.#connectEmbed();
     document.addEventListener("visibilitychange", this.#onVisibility);
     this.#load();
   }
 
   disconnectedCallback(): void {
+    this.#isStarted = false;
+    this.#disconnectEmbed();
     document.removeEventListener("visibilitychange", this.#onVisibility);
     this.#unload();
   }
 
   attributeChangedCallback(name: string, before: string | null, value: string | null): void {
-    if (!this.isConnected || before === value) {
+    // Of an element that was in the page before its script, the attributes are told one by one
+    // before it is connected; to load for each would be to load twice.
+    if (!this.#isStarted || before === value) {
       return;
     }
     if (name === "src" || name === "inline") {
       this.#load();
+    } else if (name === "markers") {
+      this.#showTimeline();
+    } else if (name === "embed") {
+      this.#connectEmbed();
     } else {
       this.#applySettings();
     }
   }
 
   #load(): void {
-    if (!this.isConnected) {
+    if (!this.#isStarted) {
       return;
     }
     this.#unload();
@@ -158,9 +237,35 @@ export class ReplayportPlayer extends HTMLElement {
     this.#applySettings();
     void this.#session?.open(this.#withAssets(load), {
       autoplay: this.hasAttribute("autoplay"),
-      startMs: Math.max(0, Number(this.getAttribute("start-ms")) || 0),
+      startMs: this.#msOf("start-ms", 0),
+      fromMs: this.#msOf("from-ms", 0),
+      toMs: this.#msOf("to-ms", Infinity),
     });
     this.#frameRequest = requestAnimationFrame(this.#onFrame);
+  }
+
+  #msOf(attribute: string, otherwise: number): number {
+    const text = this.getAttribute(attribute) ?? "";
+    const ms = text.trim() === "" ? NaN : Number(text);
+    return Number.isFinite(ms) && ms >= 0 ? ms : otherwise;
+  }
+
+  #markersOfAttribute(): readonly HostMarker[] {
+    try {
+      const given: unknown = JSON.parse(this.getAttribute("markers") ?? "[]");
+      return Array.isArray(given) ? (given as HostMarker[]) : [];
+    } catch {
+      return [];
+    }
+  }
+
+  #connectEmbed(): void {
+    this.#disconnectEmbed();
+    const origins = originsOf(this.getAttribute("embed") ?? "");
+    this.#disconnectEmbed =
+      origins.length === 0 || window.parent === window
+        ? () => undefined
+        : connectEmbed(this, window.parent, window, origins);
   }
 
   #unload(): void {
@@ -173,6 +278,7 @@ export class ReplayportPlayer extends HTMLElement {
     this.#stage = null;
     this.#seekbar = null;
     this.#findings.clear();
+    this.#idle = null;
     this.#root.replaceChildren();
   }
 
@@ -199,6 +305,8 @@ export class ReplayportPlayer extends HTMLElement {
   /** Open the recording when what was frozen with it is in the frame. */
   #withAssets(load: () => Promise<Driver>): () => Promise<Driver> {
     return async () => {
+      // The frame has a document to load and a program to read; it may begin with that.
+      await breathe();
       const [driver] = await Promise.all([load(), this.#loadAssets(this.#stage)]);
       return driver;
     };
@@ -242,6 +350,7 @@ export class ReplayportPlayer extends HTMLElement {
       },
       onFirstFrame: () => {
         this.#emit("firstframe", {});
+        this.#tellTime();
       },
       onTimeline: () => {
         this.#showTimeline();
@@ -294,7 +403,7 @@ export class ReplayportPlayer extends HTMLElement {
     });
     const select = this.#partOf(".speed select", HTMLSelectElement);
     select.addEventListener("change", () => {
-      this.setSpeed(Number(select.value));
+      this.speed = Number(select.value);
     });
     this.#part(".player").addEventListener("keydown", (event) => {
       this.#onKey(event);
@@ -333,10 +442,13 @@ export class ReplayportPlayer extends HTMLElement {
     if (session === null) {
       return;
     }
-    this.#seekbar?.setRange(session.startMs, session.durationMs);
-    this.#part(".total").textContent = formatTime(session.durationMs);
+    this.#seekbar?.setRange(session.startMs + session.fromMs, session.toMs - session.fromMs);
+    this.#part(".total").textContent = formatTime(session.toMs - session.fromMs);
+    this.#showTimeline();
     this.#emit("ready", {
       durationMs: session.durationMs,
+      fromMs: session.fromMs,
+      toMs: session.toMs,
       startMs: session.startMs,
       events: session.eventCount,
     });
@@ -348,7 +460,7 @@ export class ReplayportPlayer extends HTMLElement {
     const isOver = state.name === "ended";
     button.innerHTML = isOver ? ICONS.replay : state.wantsPlay ? ICONS.pause : ICONS.play;
     button.setAttribute("aria-label", isOver ? "Play again" : state.wantsPlay ? "Pause" : "Play");
-    const isFresh = state.name === "paused" && this.currentMs === 0;
+    const isFresh = state.name === "paused" && this.currentMs <= this.fromMs;
     this.#part(".big").hidden = !isFresh;
     this.#part(".skipping").hidden = true;
     clearTimeout(this.#patience);
@@ -362,7 +474,12 @@ export class ReplayportPlayer extends HTMLElement {
         this.#showBusy("");
       }, PATIENCE_MS);
     }
-    if (state.name === "playing" && before.name !== "playing" && !before.name.startsWith("buff")) {
+    if (state.name !== before.name) {
+      this.#emit("state", { state: state.name, before: before.name });
+    }
+    const isOn = state.name === "playing" && !this.#isPlaying;
+    this.#isPlaying = state.name === "playing" || (this.#isPlaying && state.wantsPlay);
+    if (isOn) {
       this.#emit("play", {});
     } else if (before.wantsPlay && !state.wantsPlay && state.name !== "ended") {
       this.#emit("pause", {});
@@ -370,6 +487,35 @@ export class ReplayportPlayer extends HTMLElement {
       this.#emit("ended", {});
     }
     this.#showPosition(performance.now());
+    if (before.name === "seeking" || isOver) {
+      this.#tellTime();
+    }
+  }
+
+  #tellTime(): void {
+    this.#updatedAtMs = performance.now();
+    this.#emit("timeupdate", { currentMs: this.currentMs });
+    this.#tellIdle();
+  }
+
+  /** Say when the person stopped doing anything, and when that is over. */
+  #tellIdle(): void {
+    const session = this.#session;
+    if (session === null) {
+      return;
+    }
+    const idle = idleAt(session.timeline.idle, session.startMs + this.currentMs) ?? null;
+    if (idle?.startMs === this.#idle?.startMs) {
+      return;
+    }
+    const span = idle ?? this.#idle;
+    this.#idle = idle;
+    this.#emit("inactivity", {
+      active: idle !== null,
+      startMs: (span?.startMs ?? 0) - session.startMs,
+      endMs: (span?.endMs ?? 0) - session.startMs,
+      skipping: idle !== null && session.skipsIdle,
+    });
   }
 
   readonly #onFrame = (nowMs: number): void => {
@@ -387,8 +533,7 @@ export class ReplayportPlayer extends HTMLElement {
     }
     this.#showPosition(nowMs);
     if (nowMs - this.#updatedAtMs > UPDATE_EVERY_MS) {
-      this.#updatedAtMs = nowMs;
-      this.#emit("timeupdate", { currentMs: this.currentMs });
+      this.#tellTime();
     }
   };
 
@@ -398,9 +543,9 @@ export class ReplayportPlayer extends HTMLElement {
       return;
     }
     const atMs = session.positionMs(nowMs);
-    this.#seekbar?.setPosition(atMs, session.fedMs());
+    this.#seekbar?.setPosition(atMs - session.fromMs, session.fedMs() - session.fromMs);
     const time = this.#part(".time b");
-    const text = formatTime(atMs);
+    const text = formatTime(atMs - session.fromMs);
     if (time.textContent !== text) {
       time.textContent = text;
     }
@@ -418,7 +563,17 @@ export class ReplayportPlayer extends HTMLElement {
   #showTimeline(): void {
     const session = this.#session;
     if (session !== null) {
-      this.#seekbar?.setMarkers(session.markersUnordered, session.timeline.idle);
+      const fromMs = session.startMs + session.fromMs;
+      const toMs = session.startMs + session.toMs;
+      const markers = [
+        ...session.markersUnordered,
+        ...hostMarkersOf(this.markers, session.startMs),
+      ].filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
+      const hasNotes = markers.some(({ kind }) => kind === "note");
+      for (const entry of this.#root.querySelectorAll<HTMLElement>(".legend .note")) {
+        entry.hidden = !hasNotes;
+      }
+      this.#seekbar?.setMarkers(markers, session.timeline.idle);
       this.#showWindows();
       this.#showPosition(performance.now());
     }
@@ -482,11 +637,12 @@ export class ReplayportPlayer extends HTMLElement {
     this.#emit("error", { code: error.code, message: error.message });
   }
 
-  #onDrag(targetMs: number, isFinal: boolean): void {
+  #onDrag(offsetMs: number, isFinal: boolean): void {
     const session = this.#session;
     if (session === null) {
       return;
     }
+    const targetMs = session.fromMs + offsetMs;
     if (session.state.wantsPlay && !isFinal) {
       this.#resumeAfterDrag = true;
       session.pause();
@@ -536,15 +692,15 @@ export class ReplayportPlayer extends HTMLElement {
         session.seek(this.currentMs + command.byMs);
         return;
       case "start":
-        session.seek(0);
+        session.seek(session.fromMs);
         return;
       case "end":
-        session.seek(session.durationMs);
+        session.seek(session.toMs);
         return;
       case "speed": {
         const at = SPEEDS.findIndex((speed) => speed >= session.speed);
         const next = SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, at + command.by))];
-        this.setSpeed(next ?? 1);
+        this.speed = next ?? 1;
         return;
       }
       case "skip":

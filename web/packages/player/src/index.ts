@@ -3,6 +3,7 @@
 import { ReplayportPlayer } from "./element";
 
 export { ReplayportPlayer };
+export type { HostMarker } from "./hostmarkers";
 export { PlayerError } from "./errors";
 
 if (customElements.get("replayport-player") === undefined) {

@@ -5,13 +5,13 @@
  * used only towards driver and stage.
  */
 
-import { EventType, type GroupIndex } from "@replayport/types";
+import { EventType, type GroupData, type GroupIndex } from "@replayport/types";
 
 import { Clock, skipSpeed } from "./clock";
 import type { Driver } from "./driver/driver";
 import { NoFullSnapshotError, PlayerError } from "./errors";
 import type { Rows } from "./frame/protocol";
-import { planOf, type Plan } from "./plan";
+import { planOf, type Plan, type Position } from "./plan";
 import type { Screen } from "./stage";
 import { idleAt, timelineOf, windowAt, type Marker, type Timeline } from "./timeline";
 import { INITIAL_STATE, transition, type PlayerEvent, type State } from "./transition";
@@ -20,6 +20,15 @@ export const SPEEDS: readonly number[] = [0.5, 1, 1.5, 2, 4, 8];
 
 /** Events are sent to the frame at least this long before they are due. */
 const LOOK_AHEAD_MS = 10_000;
+/**
+ * What a stretch may hold, in characters of its events; the frame has them as objects, several
+ * times as large. Past it the next full snapshot begins a new stretch, and the old one goes.
+ */
+const STRETCH_CHARS = 8 << 20;
+/** Rows sent ahead at once. */
+const ROWS_AHEAD = 100;
+/** Windows of which the frame has a stretch. */
+const KEPT_STRETCHES = 3;
 const INDEXES_AT_ONCE = 4;
 /** Of a console line, this much is shown. */
 const LABEL_CHARS = 140;
@@ -36,12 +45,28 @@ export interface SessionEvents {
   readonly onFailed: (error: PlayerError) => void;
 }
 
-/** A stretch of one window that the frame has. */
+export interface OpenOptions {
+  readonly autoplay: boolean;
+  /** Where to start; all three are ms since the start of the recording. */
+  readonly startMs: number;
+  /** What to show of the recording; all of it without them. */
+  readonly fromMs?: number;
+  readonly toMs?: number;
+}
+
+/** A stretch of one window that the frame has, from a full snapshot on. */
 interface Stretch {
   readonly take: number;
-  readonly fromGroup: number;
-  readonly fromRow: number;
-  toGroup: number;
+  readonly from: Position;
+  /** The first row that was not sent. */
+  next: Position;
+  /** When that row is due, epoch ms; Infinity after the last. */
+  nextMs: number;
+  chars: number;
+  /** Nothing is appended any more: `next` is a full snapshot, from which a new one starts. */
+  isFull: boolean;
+  /** Why the next rows could not be read; told when they are due. Null when they can. */
+  failure: unknown;
 }
 
 const EMPTY_TIMELINE: Timeline = { markers: [], idle: [], changes: [], windows: [] };
@@ -51,13 +76,20 @@ export class Session {
   readonly #events: SessionEvents;
   readonly #clock = new Clock();
   readonly #stretches = new Map<string, Stretch>();
+  /** Takes to drop as soon as something else is shown. */
+  readonly #useless: number[] = [];
   #driver: Driver | null = null;
   #state: State = INITIAL_STATE;
   #timeline: Timeline = EMPTY_TIMELINE;
   #timelineKnown = false;
   #errors: readonly Marker[] = [];
+  /** Rows of each group whose console lines are among `errors`. */
+  readonly #consoleRead = new Map<number, number>();
   #startMs = 0;
   #endMs = 0;
+  /** What is shown of the recording, ms since its start. */
+  #fromMs = 0;
+  #toMs = Infinity;
   #speed = 1;
   #pace = 0;
   #skipsIdle = false;
@@ -68,8 +100,6 @@ export class Session {
   /** Counts seeks, so that what an overtaken one still awaits is dropped. */
   #seeks = 0;
   #seeking = false;
-  /** Sends the part of a group that is not needed for the picture asked for. */
-  #laterRows: () => void = () => undefined;
   #closed = false;
 
   constructor(stage: Screen, events: SessionEvents) {
@@ -87,6 +117,15 @@ export class Session {
 
   get durationMs(): number {
     return this.#endMs - this.#startMs;
+  }
+
+  /** Where what is shown begins and ends, ms since the start of the recording. */
+  get fromMs(): number {
+    return Math.min(this.#fromMs, this.toMs);
+  }
+
+  get toMs(): number {
+    return Math.min(this.#toMs, this.durationMs);
   }
 
   get timeline(): Timeline {
@@ -128,21 +167,24 @@ export class Session {
     if (this.#state.name === "seeking" || this.#state.name === "opening") {
       return this.#state.targetMs;
     }
-    return Math.min(this.durationMs, Math.max(0, this.#clock.at(nowMs)));
+    return this.#within(this.#clock.at(nowMs));
   }
 
   /** Up to where events are here without waiting. */
   fedMs(): number {
-    const stretch = this.#stretches.get(this.#shownWindow ?? "");
-    const span = stretch && this.#driver?.spans[stretch.toGroup];
-    return span === undefined ? 0 : span.endMs - this.#startMs;
+    const nextMs = this.#stretches.get(this.#shownWindow ?? "")?.nextMs ?? this.#startMs;
+    return Math.min(this.durationMs, nextMs - this.#startMs);
   }
 
-  async open(
-    load: () => Promise<Driver>,
-    options: { autoplay: boolean; startMs: number },
-  ): Promise<void> {
-    this.#dispatch({ type: "open", ...options });
+  async open(load: () => Promise<Driver>, options: OpenOptions): Promise<void> {
+    const { autoplay, startMs, fromMs = 0, toMs = Infinity } = options;
+    this.#fromMs = Math.max(0, fromMs);
+    this.#toMs = Math.max(this.#fromMs, toMs);
+    this.#dispatch({
+      type: "open",
+      autoplay,
+      startMs: Math.min(this.#toMs, Math.max(this.#fromMs, startMs)),
+    });
     try {
       const driver = await load();
       if (this.#closed) {
@@ -159,7 +201,7 @@ export class Session {
   }
 
   play(): void {
-    this.#dispatch({ type: "play" });
+    this.#dispatch({ type: "play", fromMs: this.fromMs });
   }
 
   pause(): void {
@@ -167,10 +209,7 @@ export class Session {
   }
 
   seek(targetMs: number): void {
-    this.#dispatch({
-      type: "seek",
-      targetMs: Math.min(this.durationMs, Math.max(0, targetMs)),
-    });
+    this.#dispatch({ type: "seek", targetMs: this.#within(targetMs) });
   }
 
   setSpeed(speed: number): void {
@@ -197,7 +236,7 @@ export class Session {
     }
     const atMs = this.positionMs(nowMs);
     const epochMs = this.#startMs + atMs;
-    if (atMs >= this.durationMs) {
+    if (atMs >= this.toMs) {
       this.#dispatch({ type: "finished" });
       return;
     }
@@ -207,12 +246,18 @@ export class Session {
     }
     this.#setPace(this.#paceAt(epochMs), atMs, nowMs);
     const stretch = this.#stretches.get(this.#shownWindow ?? "");
-    const next = stretch && this.#driver.spans[stretch.toGroup + 1];
-    if (stretch !== undefined && next !== undefined) {
-      if (next.startMs - epochMs < LOOK_AHEAD_MS * Math.max(1, this.#speed)) {
-        void this.#feedNext(stretch);
-      }
-      if (next.startMs <= epochMs) {
+    if (stretch === undefined) {
+      return;
+    }
+    if (this.#isDueSoon(stretch)) {
+      void this.#feedAhead(stretch);
+    }
+    if (stretch.nextMs <= epochMs) {
+      if (stretch.isFull) {
+        this.seek(atMs);
+      } else if (stretch.failure !== null) {
+        this.#fail(stretch.failure);
+      } else {
         this.#dispatch({ type: "starved" });
       }
     }
@@ -221,6 +266,10 @@ export class Session {
   close(): void {
     this.#closed = true;
     this.#seeks += 1;
+  }
+
+  #within(atMs: number): number {
+    return Math.min(this.toMs, Math.max(this.fromMs, atMs));
   }
 
   #nowMs(): number {
@@ -242,7 +291,7 @@ export class Session {
     } else if (before.name === "playing" || before.name === "seeking") {
       const atEnd = state.name === "ended";
       const restMs = before.name === "seeking" ? before.targetMs : atMs;
-      this.#setPace(0, atEnd ? this.durationMs : restMs, performance.now());
+      this.#setPace(0, atEnd ? this.toMs : restMs, performance.now());
     }
     if (state.name === "ended") {
       this.#showEnd();
@@ -257,7 +306,7 @@ export class Session {
   #showEnd(): void {
     const stretch = this.#stretches.get(this.#shownWindow ?? "");
     if (stretch !== undefined) {
-      void this.#stage.show(stretch.take, this.#endMs);
+      void this.#stage.show(stretch.take, this.#startMs + this.toMs);
     }
   }
 
@@ -285,18 +334,12 @@ export class Session {
       if (seek !== this.#seeks) {
         return;
       }
-      const dropped = await this.#feedPlan(driver, plan, () => seek === this.#seeks);
-      const stretch = this.#stretches.get(plan.windowId);
-      if (seek !== this.#seeks || stretch === undefined) {
+      const stretch = await this.#feedPlan(driver, plan, () => seek === this.#seeks);
+      if (seek !== this.#seeks) {
         return;
       }
-      const drawn = this.#stage.show(stretch.take, plan.drawMs);
-      this.#laterRows();
-      this.#laterRows = () => undefined;
-      await drawn;
-      if (dropped !== null) {
-        this.#stage.drop(dropped);
-      }
+      await this.#stage.show(stretch.take, plan.drawMs);
+      this.#dropUseless();
       if (seek !== this.#seeks) {
         return;
       }
@@ -311,6 +354,8 @@ export class Session {
         void this.#learn(driver);
       }
       this.#dispatch({ type: "drawn" });
+      // The picture came first; what follows it soon is read by the frame afterwards.
+      void this.#feedAhead(stretch);
     } catch (error) {
       if (seek === this.#seeks) {
         this.#fail(error);
@@ -329,68 +374,93 @@ export class Session {
     return plan;
   }
 
-  /** See that the frame has what a plan needs; gives the take that is of no use any more. */
-  async #feedPlan(driver: Driver, plan: Plan, isCurrent: () => boolean): Promise<number | null> {
-    let stretch = this.#stretches.get(plan.windowId);
-    let dropped: number | null = null;
-    const { snapshot } = plan;
+  /** See that the frame has what a plan needs. */
+  async #feedPlan(driver: Driver, plan: Plan, isCurrent: () => boolean): Promise<Stretch> {
+    const upTo = {
+      group: plan.lastGroup,
+      row: dueRows(await driver.readIndex(plan.lastGroup), plan.drawMs),
+    };
+    const before = this.#stretches.get(plan.windowId);
     const isCovered =
-      stretch !== undefined &&
-      (stretch.fromGroup < snapshot.group ||
-        (stretch.fromGroup === snapshot.group && stretch.fromRow <= snapshot.row)) &&
-      snapshot.group <= stretch.toGroup + 1;
-    if (stretch === undefined || !isCovered) {
-      const { due, later } = await this.#firstRows(driver, plan);
-      if (!isCurrent()) {
-        return null;
-      }
-      dropped = stretch?.take ?? null;
-      const take = this.#stage.take(this.#startMs, this.#endMs, due);
-      if (plan.lastGroup === snapshot.group) {
-        // The picture comes first; what follows it is read by the frame afterwards.
-        this.#laterRows = () => {
-          this.#append(take, later);
-        };
-      } else {
-        this.#append(take, later);
-      }
-      stretch = {
-        take,
-        fromGroup: snapshot.group,
-        fromRow: snapshot.row,
-        toGroup: snapshot.group,
-      };
-      this.#stretches.set(plan.windowId, stretch);
+      before !== undefined &&
+      !isBefore(plan.snapshot, before.from) &&
+      isBefore(plan.snapshot, before.next);
+    const stretch = isCovered ? before : await this.#begin(driver, plan, upTo);
+    stretch.failure = null;
+    // The newest last: what was not shown for longest goes first.
+    this.#stretches.delete(plan.windowId);
+    this.#stretches.set(plan.windowId, stretch);
+    if (before !== undefined && before !== stretch) {
+      this.#useless.push(before.take);
     }
-    while (stretch.toGroup < plan.lastGroup && isCurrent()) {
-      await this.#feedGroup(driver, plan.windowId, stretch);
-    }
-    return dropped;
+    await this.#feed(driver, plan.windowId, stretch, upTo, isCurrent);
+    return stretch;
   }
 
-  /** Rows of a plan's first group: those to draw its moment, and the rest of the group. */
-  async #firstRows(driver: Driver, plan: Plan): Promise<{ due: Rows; later: Rows }> {
-    const { group, row } = plan.snapshot;
-    const [index, { data }] = await Promise.all([driver.readIndex(group), driver.readData(group)]);
-    const rows = rowsOf(plan.windowId, index, data, row);
-    const split = rows.timestampMs.findLastIndex((atMs) => atMs <= plan.drawMs) + 1;
-    const due = slice(rows, 0, split);
-    const later = slice(rows, split, rows.type.length);
-    if (plan.meta === null) {
-      return { due, later };
+  /** Called when a newer picture is on the screen. */
+  #dropUseless(): void {
+    for (const [windowId, stretch] of this.#stretches) {
+      if (this.#stretches.size <= KEPT_STRETCHES) {
+        break;
+      }
+      this.#stretches.delete(windowId);
+      this.#useless.push(stretch.take);
     }
-    const meta = plan.meta;
-    const isHere = meta.group === group;
-    const metaIndex = isHere ? index : await driver.readIndex(meta.group);
-    const metaData = isHere ? data : (await driver.readData(meta.group)).data;
+    for (const take of this.#useless.splice(0)) {
+      this.#stage.drop(take);
+    }
+  }
+
+  /** Begin a stretch with what its first group has for the moment. */
+  async #begin(driver: Driver, plan: Plan, upTo: Position): Promise<Stretch> {
+    const { group, row } = plan.snapshot;
+    const index = await driver.readIndex(group);
+    const end = group === upTo.group ? upTo.row : index.timestampMs.length;
+    const { data } = await driver.readData(group, end);
+    let rows = rowsOf(plan.windowId, index, data, row, end);
+    if (plan.meta !== null) {
+      const { group: metaGroup, row: metaRow } = plan.meta;
+      const metaIndex = await driver.readIndex(metaGroup);
+      const metaData = (await driver.readData(metaGroup, metaRow + 1)).data;
+      rows = {
+        timestampMs: [metaIndex.timestampMs[metaRow] ?? 0, ...rows.timestampMs],
+        type: [EventType.Meta, ...rows.type],
+        data: [metaData[metaRow] ?? null, ...rows.data],
+      };
+    }
     return {
-      due: {
-        timestampMs: [metaIndex.timestampMs[meta.row] ?? 0, ...due.timestampMs],
-        type: [EventType.Meta, ...due.type],
-        data: [metaData[meta.row] ?? null, ...due.data],
-      },
-      later,
+      take: this.#stage.take(this.#startMs, this.#endMs, rows),
+      from: plan.snapshot,
+      ...after(driver, index, group, end),
+      chars: charsOf(rows),
+      isFull: false,
+      failure: null,
     };
+  }
+
+  /** Send on what comes before a row. */
+  async #feed(
+    driver: Driver,
+    windowId: string,
+    stretch: Stretch,
+    upTo: Position,
+    isCurrent: () => boolean,
+  ): Promise<void> {
+    while (isCurrent() && isBefore(stretch.next, upTo)) {
+      const { group } = stretch.next;
+      const index = await driver.readIndex(group);
+      const end = group === upTo.group ? upTo.row : index.timestampMs.length;
+      const { data } = await driver.readData(group, end);
+      // Whoever waited for the same rows and was first has sent them.
+      if (isCurrent() && stretch.next.group === group && stretch.next.row < end) {
+        const rows = rowsOf(windowId, index, data, stretch.next.row, end);
+        stretch.chars += charsOf(rows);
+        stretch.isFull = false;
+        Object.assign(stretch, after(driver, index, group, end));
+        this.#append(stretch.take, rows);
+        this.#noteConsole(group, index, data, end);
+      }
+    }
   }
 
   #append(take: number, rows: Rows): void {
@@ -399,39 +469,67 @@ export class Session {
     }
   }
 
-  async #feedGroup(driver: Driver, windowId: string, stretch: Stretch): Promise<void> {
-    const group = stretch.toGroup + 1;
-    const [index, { data }] = await Promise.all([driver.readIndex(group), driver.readData(group)]);
-    // Two seeks may have waited for the same group; it is sent once.
-    if (stretch.toGroup + 1 === group) {
-      stretch.toGroup = group;
-      this.#append(stretch.take, rowsOf(windowId, index, data, 0));
-    }
-  }
-
-  async #feedNext(stretch: Stretch): Promise<void> {
+  /**
+   * Send on what is due soon, a little at a time, so that a seek never waits behind it.
+   *
+   * Ends early at a full snapshot that begins a new stretch.
+   */
+  async #feedAhead(stretch: Stretch): Promise<void> {
     const driver = this.#driver;
     const windowId = this.#shownWindow;
     if (this.#feeding || driver === null || windowId === null) {
       return;
     }
+    const seeks = this.#seeks;
+    const isCurrent = (): boolean => seeks === this.#seeks && !this.#closed;
     this.#feeding = true;
     try {
-      await this.#feedGroup(driver, windowId, stretch);
+      while (isCurrent() && this.#isDueSoon(stretch)) {
+        const { group, row } = stretch.next;
+        const index = await driver.readIndex(group);
+        const snapshot = stretch.chars < STRETCH_CHARS ? -1 : snapshotFrom(index, windowId, row);
+        if (snapshot === row && isCurrent()) {
+          stretch.isFull = true;
+        } else {
+          const most = Math.min(row + ROWS_AHEAD, index.timestampMs.length);
+          const upTo = { group, row: snapshot === -1 ? most : Math.min(most, snapshot) };
+          await this.#feed(driver, windowId, stretch, upTo, isCurrent);
+          await this.#stage.settled();
+        }
+      }
     } catch (error) {
-      this.#fail(error);
+      stretch.failure = error;
     } finally {
       this.#feeding = false;
     }
-    const next = driver.spans[stretch.toGroup + 1];
-    if (next === undefined || next.startMs > this.#startMs + this.#nowMs()) {
-      this.#dispatch({ type: "fed" });
-    } else if (this.#state.name === "buffering") {
-      void this.#feedNext(stretch);
+    const shown = this.#stretches.get(this.#shownWindow ?? "");
+    if (this.#state.name === "buffering" && shown !== undefined) {
+      if (shown.failure !== null) {
+        this.#fail(shown.failure);
+      } else if (shown.isFull || shown.nextMs > this.#startMs + this.#nowMs()) {
+        this.#dispatch({ type: "fed" });
+      } else {
+        void this.#feedAhead(shown);
+      }
     }
   }
 
-  /** Read the light columns of every group, then what the console said. */
+  #isDueSoon(stretch: Stretch): boolean {
+    const aheadMs = stretch.nextMs - this.#startMs - this.#nowMs();
+    return (
+      aheadMs < LOOK_AHEAD_MS * Math.max(1, this.#speed) &&
+      Number.isFinite(stretch.nextMs) &&
+      !stretch.isFull &&
+      stretch.failure === null
+    );
+  }
+
+  /**
+   * Read the light columns of every group, then what the console said.
+   *
+   * That is in the `data` of its events. Where reading is a request, it is told of what is
+   * read to be played, and of no more.
+   */
   async #learn(driver: Driver): Promise<void> {
     try {
       const indexes: GroupIndex[] = [];
@@ -445,13 +543,29 @@ export class Session {
       this.#timeline = timelineOf(indexes, this.#startMs, this.#endMs);
       this.#timelineKnown = true;
       this.#events.onTimeline();
-      this.#errors = await consoleErrors(driver, indexes, () => this.#closed);
-      if (this.#errors.length > 0) {
-        this.#events.onTimeline();
+      for (const [group, index] of driver.isAtHand ? indexes.entries() : []) {
+        if (index.kind.includes("console") && !this.#closed) {
+          const { data } = await driver.readData(group);
+          this.#noteConsole(group, index, data, data.length);
+        }
       }
     } catch {
       // What is readable still plays; the unreadable part says so when it is reached.
       this.#events.onFinding("group_unreadable", 1);
+    }
+  }
+
+  /** Look for errors of the console in the first rows of a group, those not looked at before. */
+  #noteConsole(group: number, index: GroupIndex, data: GroupData["data"], end: number): void {
+    const from = this.#consoleRead.get(group) ?? 0;
+    if (end <= from) {
+      return;
+    }
+    this.#consoleRead.set(group, end);
+    const errors = consoleErrors(index, data, from, end);
+    if (errors.length > 0) {
+      this.#errors = [...this.#errors, ...errors];
+      this.#events.onTimeline();
     }
   }
 
@@ -495,15 +609,16 @@ export class Session {
   }
 }
 
-/** The rows of one window that draw something, from a row of the group on. */
+/** The rows of one window that draw something, of `[fromRow, end)` of the group. */
 function rowsOf(
   windowId: string,
   index: GroupIndex,
-  data: readonly (string | null)[],
+  data: GroupData["data"],
   fromRow: number,
+  end: number,
 ): Rows {
   const rows = { timestampMs: [] as number[], type: [] as number[], data: [] as (string | null)[] };
-  for (let row = fromRow; row < index.timestampMs.length; row += 1) {
+  for (let row = fromRow; row < end; row += 1) {
     const type = index.type[row] ?? -1;
     const draws = type >= EventType.FullSnapshot && type <= EventType.Meta;
     if (draws && index.windowId[row] === windowId) {
@@ -515,37 +630,57 @@ function rowsOf(
   return rows;
 }
 
-function slice(rows: Rows, start: number, end: number): Rows {
-  return {
-    timestampMs: rows.timestampMs.slice(start, end),
-    type: rows.type.slice(start, end),
-    data: rows.data.slice(start, end),
-  };
+function charsOf(rows: Rows): number {
+  return rows.data.reduce((sum, text) => sum + (text?.length ?? 0), 0);
 }
 
-/** Errors of the console, from the groups that have console lines. */
-async function consoleErrors(
+/** How many of a group's rows are due at a moment. */
+function dueRows(index: GroupIndex, atMs: number): number {
+  return index.timestampMs.findLastIndex((rowMs) => rowMs <= atMs) + 1;
+}
+
+/** The first full snapshot of a window from a row on; -1 when there is none. */
+function snapshotFrom(index: GroupIndex, windowId: string, fromRow: number): number {
+  return index.type.findIndex(
+    (type, row) =>
+      row >= fromRow && type === EventType.FullSnapshot && index.windowId[row] === windowId,
+  );
+}
+
+/** Where a stretch goes on when the rows of a group before `end` were sent. */
+function after(
   driver: Driver,
-  indexes: readonly GroupIndex[],
-  isClosed: () => boolean,
-): Promise<Marker[]> {
+  index: GroupIndex,
+  group: number,
+  end: number,
+): Pick<Stretch, "next" | "nextMs"> {
+  return end < index.timestampMs.length
+    ? { next: { group, row: end }, nextMs: index.timestampMs[end] ?? 0 }
+    : { next: { group: group + 1, row: 0 }, nextMs: driver.spans[group + 1]?.startMs ?? Infinity };
+}
+
+function isBefore(a: Position, b: Position): boolean {
+  return a.group < b.group || (a.group === b.group && a.row < b.row);
+}
+
+/** What the console called an error, in `[fromRow, end)` of a group. */
+function consoleErrors(
+  index: GroupIndex,
+  data: GroupData["data"],
+  fromRow: number,
+  end: number,
+): Marker[] {
   const markers: Marker[] = [];
-  for (const [group, index] of indexes.entries()) {
-    if (!index.kind.includes("console") || isClosed()) {
-      continue;
+  for (let row = fromRow; row < end; row += 1) {
+    const label = index.kind[row] === "console" ? errorLabel(data[row] ?? null) : null;
+    if (label !== null) {
+      markers.push({
+        kind: "error",
+        atMs: index.timestampMs[row] ?? 0,
+        windowId: index.windowId[row] ?? "",
+        label,
+      });
     }
-    const { data } = await driver.readData(group);
-    index.kind.forEach((kind, row) => {
-      const label = kind === "console" ? errorLabel(data[row] ?? null) : null;
-      if (label !== null) {
-        markers.push({
-          kind: "error",
-          atMs: index.timestampMs[row] ?? 0,
-          windowId: index.windowId[row] ?? "",
-          label,
-        });
-      }
-    });
   }
   return markers;
 }

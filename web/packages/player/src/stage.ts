@@ -24,12 +24,13 @@ export interface StageEvents {
 }
 
 /** What a session needs of a stage. */
-export type Screen = Pick<Stage, "take" | "append" | "show" | "pace" | "drop">;
+export type Screen = Pick<Stage, "take" | "append" | "settled" | "show" | "pace" | "drop">;
 
 export class Stage {
   readonly frame: HTMLIFrameElement;
   readonly #events: StageEvents;
   readonly #waiting = new Map<number, () => void>();
+  readonly #reading = new Map<number, (text: string) => void>();
   #queue: ToFrame[] | null = [];
   #takes = 0;
   #requests = 0;
@@ -65,6 +66,14 @@ export class Stage {
     this.#send({ kind: "append", take, rows });
   }
 
+  /** Resolves when the frame has done everything it was told before. */
+  settled(): Promise<void> {
+    this.#requests += 1;
+    const request = this.#requests;
+    this.#send({ kind: "told", request });
+    return new Promise((resolve) => this.#waiting.set(request, resolve));
+  }
+
   /** Draw a moment, standing still; resolves when it is on the screen. */
   show(take: number, atMs: number): Promise<void> {
     this.#requests += 1;
@@ -81,7 +90,18 @@ export class Stage {
     this.#send({ kind: "drop", take });
   }
 
+  /** The page drawn just now, as sanitised text. */
+  read(): Promise<string> {
+    this.#requests += 1;
+    const request = this.#requests;
+    this.#send({ kind: "read", request });
+    return new Promise((resolve) => this.#reading.set(request, resolve));
+  }
+
   destroy(): void {
+    for (const resolve of this.#reading.values()) {
+      resolve("");
+    }
     window.removeEventListener("message", this.#onMessage);
     this.frame.remove();
   }
@@ -119,8 +139,13 @@ export class Stage {
         return;
       }
       case "drawn":
+      case "done":
         this.#waiting.get(message.request)?.();
         this.#waiting.delete(message.request);
+        return;
+      case "page":
+        this.#reading.get(message.request)?.(message.text);
+        this.#reading.delete(message.request);
         return;
       case "finding":
         this.#events.onFinding(message.code, message.count);

@@ -7,7 +7,7 @@
 
 import { EventType, USER_INTERACTION_SOURCES, type GroupIndex } from "@replayport/types";
 
-export type MarkerKind = "click" | "input" | "navigation" | "error";
+export type MarkerKind = "click" | "input" | "navigation" | "error" | "note";
 
 export interface Marker {
   readonly kind: MarkerKind;
@@ -15,6 +15,8 @@ export interface Marker {
   readonly windowId: string;
   /** Recorded text, to be shown as text only. */
   readonly label: string;
+  /** Of a `note`: what the page around the player calls it. */
+  readonly name?: string;
 }
 
 /** Half-open `[startMs, endMs)`. */

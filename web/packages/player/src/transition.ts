@@ -16,7 +16,7 @@
  * buffering   fed          playing
  * buffering   pause        paused
  * paused      play         playing
- * ended       play         seeking      to the start
+ * ended       play         seeking      to the start, or where the event says
  * open ones   seek         seeking      seeking, playing, buffering, paused, ended
  * any         fail         failed       only `open` leads out
  * ```
@@ -38,7 +38,7 @@ export type PlayerEvent =
   | { readonly type: "open"; readonly autoplay: boolean; readonly startMs: number }
   | { readonly type: "opened" }
   | { readonly type: "drawn" }
-  | { readonly type: "play" }
+  | { readonly type: "play"; readonly fromMs?: number }
   | { readonly type: "pause" }
   | { readonly type: "seek"; readonly targetMs: number }
   | { readonly type: "starved" }
@@ -67,7 +67,7 @@ export function transition(state: State, event: PlayerEvent): State {
         ? { ...state, name: "seeking", targetMs: event.targetMs }
         : state;
     case "play":
-      return onPlay(state);
+      return onPlay(state, event.fromMs ?? 0);
     case "pause":
       return onPause(state);
     default:
@@ -75,7 +75,7 @@ export function transition(state: State, event: PlayerEvent): State {
   }
 }
 
-function onPlay(state: State): State {
+function onPlay(state: State, fromMs: number): State {
   switch (state.name) {
     case "opening":
     case "seeking":
@@ -83,7 +83,7 @@ function onPlay(state: State): State {
     case "paused":
       return { ...state, name: "playing", wantsPlay: true };
     case "ended":
-      return { name: "seeking", wantsPlay: true, targetMs: 0 };
+      return { name: "seeking", wantsPlay: true, targetMs: fromMs };
     default:
       return state;
   }

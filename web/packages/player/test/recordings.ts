@@ -1,5 +1,7 @@
 /** Tiny Parquet recordings for tests, and a server that counts what is read of them. */
 
+import { zstdCompressSync } from "node:zlib";
+
 import { parquetWriteBuffer } from "hyparquet-writer";
 
 import type { Fetch } from "../src/parser/files";
@@ -14,12 +16,25 @@ export interface StoredEvent {
   readonly data?: unknown;
 }
 
+/** How `data` is written: plain, or as the archive does, to be read from the front. */
+const LAYOUTS = {
+  plain: { codec: "UNCOMPRESSED" },
+  archive: { codec: "ZSTD", encoding: "DELTA_LENGTH_BYTE_ARRAY" },
+} as const;
+
 /** Write events as `events.parquet`, so many rows a row group. */
-export function parquetOf(events: readonly StoredEvent[], rowGroupSize: number): Uint8Array {
+export function parquetOf(
+  events: readonly StoredEvent[],
+  rowGroupSize: number,
+  layout: keyof typeof LAYOUTS = "plain",
+  pageSize = 1 << 30,
+): Uint8Array {
   const data = <T>(pick: (event: StoredEvent) => T): T[] => events.map(pick);
   return new Uint8Array(
     parquetWriteBuffer({
       rowGroupSize,
+      pageSize,
+      compressors: { ZSTD: (input) => new Uint8Array(zstdCompressSync(input)) },
       columnData: [
         { name: "timestamp_ms", data: data((e) => BigInt(e.atMs)), type: "INT64" },
         { name: "window_id", data: data((e) => e.windowId ?? "w"), type: "STRING" },
@@ -29,10 +44,11 @@ export function parquetOf(events: readonly StoredEvent[], rowGroupSize: number):
         { name: "url", data: data((e) => e.url ?? null), type: "STRING", nullable: true },
         {
           name: "data",
-          data: data((e) => JSON.stringify(e.data ?? {})),
+          data: data((e) => (e.data === null ? null : JSON.stringify(e.data ?? {}))),
           type: "STRING",
+          nullable: true,
           columnIndex: false,
-          codec: "UNCOMPRESSED",
+          ...LAYOUTS[layout],
         },
       ],
     }),

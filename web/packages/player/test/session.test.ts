@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { Driver } from "../src/driver/driver";
-import { NoFullSnapshotError, type PlayerError } from "../src/errors";
+import { DamagedRecordingError, NoFullSnapshotError, type PlayerError } from "../src/errors";
 import type { Rows } from "../src/frame/protocol";
 import { Session } from "../src/session";
 import type { Screen } from "../src/stage";
@@ -13,12 +13,15 @@ interface Row {
   readonly type: number;
   readonly windowId?: string;
   readonly source?: number;
+  readonly kind?: string;
+  readonly text?: string;
 }
 
 /** A driver whose groups arrive when a test says so. */
 class HandDriver implements Driver {
+  isAtHand = true;
   readonly spans;
-  readonly asked: number[] = [];
+  readonly asked = new Set<number>();
   readonly held = new Set<number>();
   readonly #release = new Map<number, () => void>();
 
@@ -38,17 +41,17 @@ class HandDriver implements Driver {
       windowId: rows.map((row) => row.windowId ?? "a"),
       type: rows.map((row) => row.type),
       source: rows.map((row) => row.source ?? null),
-      kind: rows.map(() => ""),
+      kind: rows.map((row) => row.kind ?? ""),
       url: rows.map(() => null),
     });
   }
 
   async readData(group: number): ReturnType<Driver["readData"]> {
-    this.asked.push(group);
+    this.asked.add(group);
     if (this.held.has(group)) {
       await new Promise<void>((resolve) => this.#release.set(group, resolve));
     }
-    return { data: this.groups[group]!.map((row) => String(row.atMs)) };
+    return { data: this.groups[group]!.map((row) => row.text ?? String(row.atMs)) };
   }
 
   release(group: number): void {
@@ -70,6 +73,10 @@ class Notes implements Screen {
 
   append(take: number, rows: Rows): void {
     this.said.push(`append ${take}: ${String(rows.data)}`);
+  }
+
+  settled(): Promise<void> {
+    return Promise.resolve();
   }
 
   show(take: number, atMs: number): Promise<void> {
@@ -157,9 +164,9 @@ describe("Session", () => {
     const session = await open(driver, true);
     expect(session.state.name).toBe("playing");
     await playFor(session, 9_000);
-    expect(driver.asked).toEqual([0]);
+    expect([...driver.asked]).toEqual([0]);
     await playFor(session, 3_000);
-    expect(driver.asked).toEqual([0, 1]);
+    expect([...driver.asked]).toEqual([0, 1]);
     expect(session.positionMs(performance.now())).toBe(12_000);
     await playFor(session, 30_000);
     expect(session.state.name).toBe("ended");
@@ -201,15 +208,17 @@ describe("Session", () => {
     ]);
   });
 
-  it("sends a group once, however often one seeks", async () => {
+  it("sends each row once, however often one seeks", async () => {
     const driver = new HandDriver(groups(3));
     const session = await open(driver);
     for (const targetMs of [50_000, 5_000, 45_000, 25_000]) {
       session.seek(targetMs);
       await settle();
     }
-    const sent = notes.said.filter((said) => said.startsWith("append"));
-    expect(sent).toHaveLength(3);
+    const sent = notes.said
+      .filter((said) => /^(?:take|append) 1: /.test(said))
+      .flatMap((said) => said.split(": ")[1]!.split(","));
+    expect(sent).toEqual(groups(3).flatMap((rows) => rows.map(({ atMs }) => String(atMs))));
     expect(notes.said.filter((said) => said.startsWith("take"))).toHaveLength(1);
   });
 
@@ -224,8 +233,9 @@ describe("Session", () => {
     const session = await open(driver);
     session.seek(65_000);
     await settle();
-    expect(driver.asked).toEqual([0, 3]);
+    expect([...driver.asked]).toEqual([0, 3]);
     expect(notes.said.slice(-2)).toEqual(["show 2 at 65000", "drop 1"]);
+    expect(notes.said.some((said) => said.includes("20000"))).toBe(false);
   });
 
   it("follows the window in use while it plays", async () => {
@@ -267,6 +277,99 @@ describe("Session", () => {
     session.setSkipsIdle(true);
     await playFor(session, 12_000);
     expect(session.state.name).toBe("ended");
+  });
+
+  it("shows no more than the part it is told to", async () => {
+    const session = sessionOf();
+    void session.open(() => Promise.resolve(new HandDriver(groups(3))), {
+      autoplay: true,
+      startMs: 0,
+      fromMs: 12_000,
+      toMs: 16_000,
+    });
+    await settle();
+    expect(session.positionMs(performance.now())).toBe(12_000);
+    session.seek(3_000);
+    await settle();
+    expect(session.positionMs(performance.now())).toBe(12_000);
+    await playFor(session, 5_000);
+    expect(session.state.name).toBe("ended");
+    expect(session.positionMs(performance.now())).toBe(16_000);
+    expect(notes.said.at(-1)).toBe("show 1 at 16000");
+    expect(notes.said.some((said) => said.includes("40000"))).toBe(false);
+    session.play();
+    await settle();
+    expect(session.positionMs(performance.now())).toBe(12_000);
+    session.seek(1e9);
+    await settle();
+    expect(session.positionMs(performance.now())).toBe(16_000);
+  });
+
+  it("takes limits beyond the recording for its ends", async () => {
+    const session = sessionOf();
+    void session.open(() => Promise.resolve(new HandDriver(groups(1))), {
+      autoplay: false,
+      startMs: 5_000,
+      fromMs: -3,
+      toMs: 1e12,
+    });
+    await settle();
+    expect([session.fromMs, session.toMs]).toEqual([0, 15_000]);
+  });
+
+  it("begins a new stretch at a full snapshot when the old one is long, and drops that", async () => {
+    const long = "x".repeat(5 << 20);
+    const driver = new HandDriver(
+      [0, 1, 2, 3].map((group) => [
+        { atMs: group * GROUP_MS, type: 4 },
+        { atMs: group * GROUP_MS + 1, type: 2, text: long },
+        { atMs: group * GROUP_MS + 9_000, type: 3, source: 1 },
+        { atMs: group * GROUP_MS + 19_000, type: 3, source: 1 },
+      ]),
+    );
+    const session = await open(driver, true);
+    await playFor(session, 79_500);
+    const said = notes.said.map((line) => line.replaceAll(long, "long"));
+    expect(session.state.name).toBe("ended");
+    // Two groups make a stretch; never are there more than two.
+    expect(said.filter((line) => line.startsWith("take"))).toHaveLength(2);
+    expect(said.filter((line) => line.startsWith("drop"))).toEqual(["drop 1"]);
+    expect(said.join("\n")).toMatch(/show 2 at 40[01]\d\d/);
+    session.seek(10_000);
+    await settle();
+    expect(notes.said.slice(-2)).toEqual(["drop 2", expect.stringContaining("append 3")]);
+  });
+
+  it("plays up to rows that cannot be read before it says so", async () => {
+    const driver = new HandDriver(groups(2));
+    const readData = driver.readData.bind(driver);
+    driver.readData = (group) =>
+      group === 0 ? readData(group) : Promise.reject(new DamagedRecordingError("no"));
+    const session = await open(driver, true);
+    await playFor(session, 15_000);
+    expect(session.state.name).toBe("playing");
+    await playFor(session, 6_000);
+    expect(session.state.name).toBe("failed");
+    expect(failure).toBeInstanceOf(DamagedRecordingError);
+  });
+
+  it("tells of console errors of what it read, where reading is a request", async () => {
+    const errorOf = (text: string): string =>
+      JSON.stringify({ payload: { level: "error", payload: [text] } });
+    const driver = new HandDriver(
+      groups(2).map((rows, group) => [
+        ...rows,
+        { atMs: group * GROUP_MS + 16_000, type: 6, kind: "console", text: errorOf(`${group}`) },
+      ]),
+    );
+    driver.isAtHand = false;
+    const session = await open(driver, true);
+    const labels = (): string[] => session.markersUnordered.map(({ label }) => label);
+    await settle();
+    expect(labels()).toEqual(["0"]);
+    await playFor(session, 12_000);
+    expect(labels()).toEqual(["0", "1"]);
+    expect([...driver.asked]).toEqual([0, 1]);
   });
 
   it("says that nothing can be drawn", async () => {

@@ -7,13 +7,14 @@ import { remembering, type Driver } from "./driver";
 export async function openArchiveFile(file: ByteFile): Promise<Driver> {
   const recording = await RecordingFile.open(file);
   return remembering({
+    isAtHand: file.isAtHand,
     spans: recording.groups.map(({ startMs, endMs, rowStart, rowEnd }) => ({
       startMs,
       endMs,
       events: rowEnd - rowStart,
     })),
     readIndex: (group) => recording.readIndex(group),
-    readData: (group) => recording.readData(group),
+    readData: (group, rows) => recording.readData(group, rows),
   });
 }
 

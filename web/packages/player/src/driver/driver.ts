@@ -16,49 +16,34 @@ export interface GroupSpan {
 }
 
 export interface Driver {
+  /** Whether reading asks nobody: the recording is in memory as it is. */
+  readonly isAtHand: boolean;
   /** Spans of all groups; at least one. */
   readonly spans: readonly GroupSpan[];
   readIndex(group: number): Promise<GroupIndex>;
-  readData(group: number): Promise<GroupData>;
+  /** Read the first `rows` rows of a group, or all; further ones may come with them. */
+  readData(group: number, rows?: number): Promise<GroupData>;
 }
 
 /**
- * A driver that asks another one for each group once and remembers the answers.
+ * A driver that asks another one for the light columns of each group once.
  *
- * Light columns are kept for good (a few dozen bytes an event). Of the `data` only the
- * newest `keptGroups` are: the frame has its own copy of whatever it was sent.
+ * They are kept for good: a few dozen bytes an event.
  */
-export function remembering(driver: Driver, keptGroups = 8): Driver {
+export function remembering(driver: Driver): Driver {
   const indexes = new Map<number, Promise<GroupIndex>>();
-  const datas = new Map<number, Promise<GroupData>>();
   return {
-    spans: driver.spans,
-    readIndex: (group) => once(indexes, group, Infinity, () => driver.readIndex(group)),
-    readData: (group) => once(datas, group, keptGroups, () => driver.readData(group)),
+    ...driver,
+    readIndex: (group) => {
+      const before = indexes.get(group);
+      if (before !== undefined) {
+        return before;
+      }
+      const promise = driver.readIndex(group);
+      indexes.set(group, promise);
+      // A failed read is forgotten, so that pressing play again tries again.
+      promise.catch(() => indexes.delete(group));
+      return promise;
+    },
   };
-}
-
-function once<T>(
-  kept: Map<number, Promise<T>>,
-  group: number,
-  limit: number,
-  read: () => Promise<T>,
-): Promise<T> {
-  const before = kept.get(group);
-  if (before !== undefined) {
-    kept.delete(group);
-    kept.set(group, before);
-    return before;
-  }
-  const promise = read();
-  kept.set(group, promise);
-  // A failed read is forgotten, so that pressing play again tries again.
-  promise.catch(() => kept.delete(group));
-  for (const oldest of kept.keys()) {
-    if (kept.size <= limit) {
-      break;
-    }
-    kept.delete(oldest);
-  }
-  return promise;
 }

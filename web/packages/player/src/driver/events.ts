@@ -48,6 +48,7 @@ export function openEvents(input: readonly InputEvent[]): Driver {
     event.data === undefined ? null : JSON.stringify(event.data),
   );
   return {
+    isAtHand: true,
     spans: [
       {
         startMs: index.timestampMs[0] ?? 0,

@@ -6,19 +6,16 @@
  * in the network panel, and a missing policy is not the end of safety.
  */
 
+import { forReplay } from "./hover";
+import { COMMENT, STRING, URL_TOKEN } from "./tokens";
+
 /** What a stylesheet may still point to: data it carries, and fragments of its own document. */
 const SELF_CONTAINED =
   /^\s*(?:data:(?:image|font|application\/(?:x-)?font|application\/vnd\.ms-fontobject|application\/octet-stream)|#)/i;
 
-// A string ends at a line end too; a browser that met one inside would read on as CSS.
-const STRING = `"(?:\\\\[\\s\\S]|[^"\\\\\\n\\r\\f])*"?|'(?:\\\\[\\s\\S]|[^'\\\\\\n\\r\\f])*'?`;
-const COMMENT = `\\/\\*[\\s\\S]*?(?:\\*\\/|$)`;
-const URL_TOKEN = `(?:url|src)\\(\\s*(?:${STRING})?[^)]*\\)?`;
-
 /**
  * One pass over the tokens that matter. Comments and strings come first, so that an
- * `@import` somebody wrote about in a comment is left alone. Nothing in here can fail
- * after a long match (each closing part is optional), so there is no backtracking.
+ * `@import` somebody wrote about in a comment is left alone.
  */
 const TOKENS = new RegExp(
   [
@@ -52,19 +49,19 @@ export interface CssAssets {
 const NO_ASSETS: CssAssets = { address: () => null, sheet: () => null };
 
 /**
- * Give `text` without any address outside the text itself.
+ * Give `text` fit for replay and without any address outside the text itself.
  *
  * What `assets` has takes the place of what is taken out.
  */
 export function cleanCss(text: string, assets: CssAssets = NO_ASSETS): CleanCss {
   if (!NEEDS_WORK.test(text)) {
-    return { text, removed: 0 };
+    return { text: forReplay(text), removed: 0 };
   }
   let removed = 0;
   let inFontFace = false;
   let hasFont = false;
   let isAfterBlock = false;
-  const clean = unescapeLetters(text).replace(TOKENS, (token) => {
+  const clean = forReplay(unescapeLetters(text)).replace(TOKENS, (token) => {
     if (token === "}") {
       inFontFace = false;
       hasFont = false;

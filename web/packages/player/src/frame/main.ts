@@ -89,6 +89,9 @@ async function handle(message: ToFrame): Promise<void> {
       }
       return;
     }
+    case "told":
+      send({ kind: "done", request: message.request });
+      return;
     case "show": {
       const take = takes.get(message.take);
       if (take !== undefined) {
@@ -100,6 +103,9 @@ async function handle(message: ToFrame): Promise<void> {
     }
     case "pace":
       pace(message.atMs, message.speed);
+      return;
+    case "read":
+      send({ kind: "page", request: message.request, text: shown?.text() ?? "" });
       return;
     case "drop":
       takes.get(message.take)?.destroy();

@@ -11,7 +11,7 @@ import { NodeType } from "@replayport/types";
 
 import { parseSrcset, type Assets } from "./assets";
 import { cleanCss } from "./css";
-import { boolean, finite, isObject, objects, present, string, type Json } from "./json";
+import { finite, isObject, objects, present, string, type Json } from "./json";
 
 /** Replaced by an empty element, children and all. */
 const FORBIDDEN_TAGS: ReadonlySet<string> = new Set([
@@ -118,6 +118,39 @@ const MISSING_IMAGE =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1' " +
   "preserveAspectRatio='none'%3E%3Cpath fill='%238883' d='M0 0h1v1H0z'/%3E%3C/svg%3E";
 
+/** What is to be known of an attribute's name, whatever its element and its value. */
+interface AttributeName {
+  readonly lower: string;
+  readonly isActive: boolean;
+  /** Never kept; active ones are not either. */
+  readonly isForbidden: boolean;
+  /** Only of use on something that plays. */
+  readonly isPlayback: boolean;
+}
+
+/** A page has thousands of elements and a few dozen names; a hostile one may have more. */
+const MAX_NAMES = 2_000;
+const attributeNames = new Map<string, AttributeName>();
+
+function nameOf(name: string): AttributeName {
+  let known = attributeNames.get(name);
+  if (known === undefined) {
+    const lower = name.toLowerCase();
+    const isName = !PROTOTYPE_KEYS.has(name) && ATTRIBUTE_NAME.test(name);
+    const isActive = isName && ACTIVE_ATTRIBUTE.test(lower);
+    known = {
+      lower,
+      isActive,
+      isForbidden: !isName || isActive || FORBIDDEN_ATTRIBUTES.has(lower),
+      isPlayback: /^rr_media|^autoplay$/.test(lower),
+    };
+    if (attributeNames.size < MAX_NAMES) {
+      attributeNames.set(name, known);
+    }
+  }
+  return known;
+}
+
 export const FindingCode = {
   /** Scripts, handlers, script addresses, plug-ins: taken out. */
   ActiveContent: "active_content_removed",
@@ -220,11 +253,17 @@ export class NodeSanitiser {
     if (id === null) {
       return null;
     }
-    const common = {
-      id,
-      ...present(node, ["rootId"], finite),
-      ...present(node, ["isShadowHost", "isShadow"], boolean),
-    };
+    const common: Json = { id };
+    const rootId = finite(node["rootId"]);
+    if (rootId !== null) {
+      common["rootId"] = rootId;
+    }
+    if (typeof node["isShadowHost"] === "boolean") {
+      common["isShadowHost"] = node["isShadowHost"];
+    }
+    if (typeof node["isShadow"] === "boolean") {
+      common["isShadow"] = node["isShadow"];
+    }
     switch (node["type"]) {
       case NodeType.Document:
         return {
@@ -249,7 +288,10 @@ export class NodeSanitiser {
         if (isCss) {
           this.#cssTexts.add(id);
         }
-        return { type: NodeType.Text, ...common, textContent: isCss ? this.css(text) : text };
+        return Object.assign(common, {
+          type: NodeType.Text,
+          textContent: isCss ? this.css(text) : text,
+        });
       }
       case NodeType.Cdata:
       case NodeType.Comment:
@@ -266,8 +308,7 @@ export class NodeSanitiser {
       return null;
     }
     const isSvg = node["isSVG"] === true;
-    const name = TAG_NAME.test(recordedTag) ? recordedTag : "div";
-    const local = localName(name);
+    const { name, local } = tagOf(recordedTag);
     const attributes = isObject(node["attributes"]) ? node["attributes"] : {};
     if (this.#isForbidden(local, attributes)) {
       this.#report(FindingCode.ActiveContent);
@@ -284,44 +325,48 @@ export class NodeSanitiser {
     const tag = local === "canvas" && !isSvg ? "img" : isSvg ? name : name.toLowerCase();
     const known: Known = { tag: localName(tag), isSvg };
     this.#elements.set(common["id"] as number, known);
-    const isCustom = CUSTOM_ELEMENT.test(tag) && !RESERVED_ELEMENT.test(tag) && !isSvg;
+    const isCustom =
+      tag.includes("-") && CUSTOM_ELEMENT.test(tag) && !RESERVED_ELEMENT.test(tag) && !isSvg;
     if (!isCustom && !SHADOW_HOSTS.has(tag)) {
       delete common["isShadowHost"];
     }
     let clean = this.#attributes(known, attributes);
     if ((local === "video" || local === "audio") && typeof clean["src"] === "string") {
       this.#media.add(common["id"] as number);
-    } else {
+    } else if (Object.keys(clean).some((key) => nameOf(key).isPlayback)) {
       // To play nothing is an error the browser tells everybody about.
-      clean = Object.fromEntries(
-        Object.entries(clean).filter(([key]) => !/^rr_media|^autoplay$/i.test(key)),
-      );
+      clean = Object.fromEntries(Object.entries(clean).filter(([key]) => !nameOf(key).isPlayback));
     }
     if (local === "canvas" && typeof clean["rr_dataURL"] === "string") {
       clean["src"] = clean["rr_dataURL"];
     }
-    return {
+    const element = Object.assign(common, {
       type: NodeType.Element,
-      ...common,
       tagName: tag,
       attributes: clean,
       childNodes: [],
-      ...(isSvg ? { isSVG: true } : {}),
-      ...present(node, ["needBlock"], boolean),
-      ...(isCustom ? present(node, ["isCustom"], boolean) : {}),
-    };
+    }) as Json;
+    if (isSvg) {
+      element["isSVG"] = true;
+    }
+    if (typeof node["needBlock"] === "boolean") {
+      element["needBlock"] = node["needBlock"];
+    }
+    if (isCustom && typeof node["isCustom"] === "boolean") {
+      element["isCustom"] = node["isCustom"];
+    }
+    return element;
   }
 
   #isForbidden(local: string, attributes: Json): boolean {
     if (FORBIDDEN_TAGS.has(local)) {
       return true;
     }
-    const names = Object.keys(attributes);
     if (local === "meta") {
-      return names.some((name) => name.toLowerCase() === "http-equiv");
+      return Object.keys(attributes).some((name) => name.toLowerCase() === "http-equiv");
     }
     if (SVG_ANIMATIONS.has(local)) {
-      return names.some(
+      return Object.keys(attributes).some(
         (name) =>
           name.toLowerCase() === "attributename" && /href|^on|src/i.test(compact(attributes[name])),
       );
@@ -331,21 +376,16 @@ export class NodeSanitiser {
 
   #attributes(known: Known, attributes: Json): Json {
     const clean: Json = {};
-    for (const [name, value] of Object.entries(attributes)) {
-      if (PROTOTYPE_KEYS.has(name) || !ATTRIBUTE_NAME.test(name)) {
-        continue;
-      }
-      const lower = name.toLowerCase();
-      if (ACTIVE_ATTRIBUTE.test(lower)) {
+    for (const name of Object.keys(attributes)) {
+      const { lower, isActive, isForbidden } = nameOf(name);
+      if (isActive) {
         this.#report(FindingCode.ActiveContent);
-        continue;
       }
-      if (FORBIDDEN_ATTRIBUTES.has(lower)) {
-        continue;
-      }
-      const kept = this.#attribute(known, lower, value);
-      if (kept !== undefined) {
-        clean[name] = kept;
+      if (!isForbidden) {
+        const kept = this.#attribute(known, lower, attributes[name]);
+        if (kept !== undefined) {
+          clean[name] = kept;
+        }
       }
     }
     if (known.tag === "link" && typeof attributes["_cssText"] !== "string") {
@@ -516,6 +556,21 @@ const HIDING = /[\p{Cc}\p{Cf}\p{Z}]+/gu;
 /** The start of an address without what hides its scheme. */
 function compact(value: unknown): string {
   return typeof value === "string" ? value.slice(0, 4096).replace(HIDING, "") : "";
+}
+
+/** Names of elements, as they are recorded and without their prefix, seen before. */
+const tags = new Map<string, { readonly name: string; readonly local: string }>();
+
+function tagOf(recorded: string): { readonly name: string; readonly local: string } {
+  let tag = tags.get(recorded);
+  if (tag === undefined) {
+    const name = TAG_NAME.test(recorded) ? recorded : "div";
+    tag = { name, local: localName(name) };
+    if (tags.size < MAX_NAMES) {
+      tags.set(recorded, tag);
+    }
+  }
+  return tag;
 }
 
 function localName(tag: string): string {

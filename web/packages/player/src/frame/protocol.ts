@@ -3,21 +3,28 @@
  *
  * The frame runs recorded content behind an opaque origin; both sides check the sender
  * (`event.source`) and the shape of each message, and ignore whatever is not listed
- * here. Findings carry codes and counts, never recorded values.
+ * here. Findings carry codes and counts, never recorded values; only `page` carries any.
  *
  * ```
  * player → frame    assets   what was frozen with the recording; before the first take
  *                   take     the first events of a stretch of one window: makes a replayer
  *                   append   the next events of that stretch
+ *                   told     say when everything before this was done
  *                   show     make that replayer visible, at a moment, playing or not
  *                   pace     change the speed, or pause at 0
  *                   drop     forget a replayer
+ *                   read     write the page out that is drawn just now
  * frame → player    boot     the frame's document is there and wants its program
  *                   hello    the program has started
  *                   drawn    what `show` asked for is on the screen
+ *                   done     what `told` asked for
  *                   finding  what could not be applied, counted
+ *                   page     what `read` asked for; recorded text, never to be markup again
  * ```
  */
+
+/** Of a page that is written out; longer ones are cut. */
+export const MAX_PAGE_CHARS = 1 << 24;
 
 export interface Rows {
   readonly timestampMs: readonly number[];
@@ -69,6 +76,7 @@ export type ToFrame =
       readonly rows: Rows;
     }
   | { readonly kind: "append"; readonly take: number; readonly rows: Rows }
+  | { readonly kind: "told"; readonly request: number }
   | {
       readonly kind: "show";
       readonly take: number;
@@ -79,30 +87,37 @@ export type ToFrame =
       readonly speed: number;
     }
   | { readonly kind: "pace"; readonly speed: number; readonly atMs: number }
-  | { readonly kind: "drop"; readonly take: number };
+  | { readonly kind: "drop"; readonly take: number }
+  | { readonly kind: "read"; readonly request: number };
 
 export type FromFrame =
   | { readonly kind: "boot" }
   | { readonly kind: "hello" }
   | { readonly kind: "drawn"; readonly request: number }
-  | { readonly kind: "finding"; readonly code: string; readonly count: number };
+  | { readonly kind: "done"; readonly request: number }
+  | { readonly kind: "finding"; readonly code: string; readonly count: number }
+  | { readonly kind: "page"; readonly request: number; readonly text: string };
 
-type Shape = Readonly<Record<string, "number" | "rows" | "code" | "assets">>;
+type Shape = Readonly<Record<string, "number" | "rows" | "code" | "assets" | "text">>;
 
 const TO_FRAME: Readonly<Record<ToFrame["kind"], Shape>> = {
   assets: { assets: "assets" },
   take: { take: "number", startMs: "number", endMs: "number", rows: "rows" },
   append: { take: "number", rows: "rows" },
+  told: { request: "number" },
   show: { take: "number", request: "number", atMs: "number", speed: "number" },
   pace: { speed: "number", atMs: "number" },
   drop: { take: "number" },
+  read: { request: "number" },
 };
 
 const FROM_FRAME: Readonly<Record<FromFrame["kind"], Shape>> = {
   boot: {},
   hello: {},
   drawn: { request: "number" },
+  done: { request: "number" },
   finding: { code: "code", count: "number" },
+  page: { request: "number", text: "text" },
 };
 
 export function asToFrame(message: unknown): ToFrame | null {
@@ -133,6 +148,8 @@ function isOf(type: Shape[string], value: unknown): boolean {
       return typeof value === "number" && Number.isFinite(value);
     case "code":
       return typeof value === "string" && /^[a-z_]{1,40}$/.test(value);
+    case "text":
+      return typeof value === "string" && value.length <= MAX_PAGE_CHARS;
     case "assets":
       return Array.isArray(value) && value.every(isAsset);
     case "rows": {

@@ -10,6 +10,7 @@ import { EventType, type ReplayEvent } from "@replayport/types";
 import { Replayer } from "rrweb";
 
 import type { Assets } from "./assets";
+import { documentText } from "./document";
 import { MetaPatch, isUndecoded, type Row } from "./playback";
 import { FindingCode, type Report } from "./nodes";
 import { Sanitiser } from "./sanitise";
@@ -54,6 +55,7 @@ export class Take {
       onSize(width, height);
     });
     this.#guard();
+    this.#takeOverStyles();
   }
 
   /** Make events harmless and give them to the replayer. */
@@ -109,6 +111,14 @@ export class Take {
     this.#replayer.pause();
   }
 
+  /** The page as it is drawn, written out. */
+  text(): string {
+    const document = this.#replayer.iframe.contentDocument;
+    const mirror = this.#replayer.getMirror();
+    // What rrweb adds of its own has no id.
+    return document === null ? "" : documentText(document, (node) => !mirror.hasNode(node));
+  }
+
   destroy(): void {
     this.#replayer.destroy();
     this.root.remove();
@@ -151,6 +161,15 @@ export class Take {
         },
       },
     };
+  }
+
+  /** Stylesheets come adapted (`hover.ts`); rrweb's own cache is how it is told so. */
+  #takeOverStyles(): void {
+    const { cache } = this.#replayer as unknown as { cache?: { stylesWithHoverClass?: unknown } };
+    if (!(cache?.stylesWithHoverClass instanceof Map)) {
+      throw new TypeError("rrweb's Replayer has no cache of styles; this version is not known.");
+    }
+    cache.stylesWithHoverClass = { get: (text: string) => text, set: () => undefined };
   }
 
   /** An exception in one event would end rrweb's timer, and with it the whole replay. */

@@ -10,11 +10,16 @@ import { RangeReadError } from "../errors";
 /** What hyparquet calls an AsyncBuffer. */
 export interface ByteFile {
   readonly byteLength: number;
+  /** Whether it is all in memory. */
+  readonly isAtHand: boolean;
   slice(start: number, end?: number): Promise<ArrayBuffer>;
 }
 
 /** Files up to this size are fetched whole: one request is faster than three. */
 export const WHOLE_FILE_BYTES = 1 << 20;
+
+/** What was fetched is kept up to this size; as it comes it is a tenth of what it says. */
+export const KEPT_BYTES = 8 << 20;
 
 export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 
@@ -22,6 +27,7 @@ export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 export function memoryFile(bytes: Uint8Array): ByteFile {
   return {
     byteLength: bytes.byteLength,
+    isAtHand: true,
     slice: (start, end = bytes.byteLength) => Promise.resolve(bytes.slice(start, end).buffer),
   };
 }
@@ -49,31 +55,109 @@ export async function openUrl(
   if (response.status !== 206 || total === null || head.byteLength >= total) {
     return memoryFile(head);
   }
-  return {
-    byteLength: total,
-    async slice(start, end = total) {
-      if (end <= head.byteLength) {
-        return head.slice(start, end).buffer;
+  return new RangeFile(total, head, (start, end) => fetchPart(fetchFn, url, start, end));
+}
+
+interface Piece {
+  readonly start: number;
+  readonly end: number;
+  readonly bytes: Promise<Uint8Array>;
+}
+
+/**
+ * A file read by range, of which no byte is asked for twice while it is kept.
+ *
+ * A slice is put together from the pieces that are here or on their way; only what lies
+ * between them is fetched. The pieces that were not used for longest go first.
+ */
+class RangeFile implements ByteFile {
+  readonly byteLength: number;
+  readonly isAtHand = false;
+  readonly #fetch: (start: number, end: number) => Promise<Uint8Array>;
+  /** Disjoint; least recently used first. */
+  #pieces: Piece[];
+
+  constructor(
+    byteLength: number,
+    head: Uint8Array,
+    fetchPart: (start: number, end: number) => Promise<Uint8Array>,
+  ) {
+    this.byteLength = byteLength;
+    this.#fetch = fetchPart;
+    this.#pieces = [{ start: 0, end: head.byteLength, bytes: Promise.resolve(head) }];
+  }
+
+  async slice(start: number, end = this.byteLength): Promise<ArrayBuffer> {
+    const used: Piece[] = [];
+    for (let at = start; at < end;) {
+      const piece = this.#pieces.find((each) => each.start <= at && at < each.end);
+      used.push(piece ?? this.#ask(at, end));
+      at = used.at(-1)?.end ?? end;
+    }
+    this.#pieces = [...this.#pieces.filter((piece) => !used.includes(piece)), ...used];
+    this.#forget(used.length);
+    const bytes = new Uint8Array(end - start);
+    for (const piece of used) {
+      const from = Math.max(start, piece.start);
+      const part = await piece.bytes;
+      bytes.set(part.subarray(from - piece.start, end - piece.start), from - start);
+    }
+    return bytes.buffer;
+  }
+
+  /** Fetch from `start` up to what is here already, at most up to `end`. */
+  #ask(start: number, end: number): Piece {
+    const next = Math.min(
+      end,
+      ...this.#pieces.filter((each) => each.start > start).map((each) => each.start),
+    );
+    const bytes = this.#fetch(start, next);
+    const piece = { start, end: next, bytes };
+    this.#pieces.push(piece);
+    // A failed read is forgotten, so that pressing play again tries again.
+    bytes.catch(() => {
+      this.#pieces = this.#pieces.filter((each) => each !== piece);
+    });
+    return piece;
+  }
+
+  /** Keep the `inUse` newest pieces and of the others what there is room for. */
+  #forget(inUse: number): void {
+    let keptBytes = 0;
+    const kept: Piece[] = [];
+    for (const [i, piece] of this.#pieces.toReversed().entries()) {
+      keptBytes += piece.end - piece.start;
+      if (i < inUse || keptBytes <= KEPT_BYTES) {
+        kept.push(piece);
       }
-      const part = await request(fetchFn, url, start, end);
-      if (part.status !== 206) {
-        throw new RangeReadError(
-          `The server answered ${part.status} to a range it had allowed before. ` +
-            "Something between here and the file drops the Range header.",
-          part.status,
-        );
-      }
-      const bytes = await part.arrayBuffer();
-      if (bytes.byteLength !== end - start) {
-        throw new RangeReadError(
-          `Asked for ${end - start} bytes, got ${bytes.byteLength}: the file changed or the ` +
-            "connection was cut. Load the recording again.",
-          part.status,
-        );
-      }
-      return bytes;
-    },
-  };
+    }
+    this.#pieces = kept.reverse();
+  }
+}
+
+async function fetchPart(
+  fetchFn: Fetch,
+  url: string,
+  start: number,
+  end: number,
+): Promise<Uint8Array> {
+  const part = await request(fetchFn, url, start, end);
+  if (part.status !== 206) {
+    throw new RangeReadError(
+      `The server answered ${part.status} to a range it had allowed before. ` +
+        "Something between here and the file drops the Range header.",
+      part.status,
+    );
+  }
+  const bytes = new Uint8Array(await part.arrayBuffer());
+  if (bytes.byteLength !== end - start) {
+    throw new RangeReadError(
+      `Asked for ${end - start} bytes, got ${bytes.byteLength}: the file changed or the ` +
+        "connection was cut. Load the recording again.",
+      part.status,
+    );
+  }
+  return bytes;
 }
 
 async function request(fetchFn: Fetch, url: string, start: number, end: number): Promise<Response> {

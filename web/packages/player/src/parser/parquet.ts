@@ -11,7 +11,7 @@
  * ```
  *
  * The light columns lie side by side, so hyparquet reads them with one range; a
- * timeline is drawn without ever fetching `data`.
+ * timeline is drawn without ever fetching `data`, which `texts.ts` reads from the front.
  */
 
 import type { GroupData, GroupIndex } from "@replayport/types";
@@ -26,6 +26,7 @@ import {
 
 import { DamagedRecordingError, EmptyRecordingError, PlayerError } from "../errors";
 import type { ByteFile } from "./files";
+import { isReadableFromFront, TextReader, UnusualPageError, type Texts } from "./texts";
 
 const LIGHT_COLUMNS = ["timestamp_ms", "window_id", "type", "source", "kind", "url"];
 
@@ -45,11 +46,16 @@ export interface RowGroupRange {
   readonly endMs: number;
 }
 
+/** Decoded texts are kept of the newest groups only; a recording may be longer than memory. */
+const KEPT_GROUPS = 2;
+
 /** An open recording; each read fetches only what it names. */
 export class RecordingFile {
   readonly groups: readonly RowGroupRange[];
   readonly #file: ByteFile;
   readonly #metadata: FileMetaData;
+  /** By group, least recently used first. */
+  readonly #texts = new Map<number, Texts>();
 
   private constructor(file: ByteFile, metadata: FileMetaData, groups: readonly RowGroupRange[]) {
     this.#file = file;
@@ -91,11 +97,69 @@ export class RecordingFile {
     };
   }
 
-  /** Read the `data` column of one row group. */
-  async readData(group: number): Promise<GroupData> {
-    const columns = await this.#columns(this.#range(group), ["data"]);
+  /**
+   * Read the `data` column of one row group.
+   *
+   * @param rows How many rows, from the first on; further ones may come with them.
+   */
+  async readData(group: number, rows = Infinity): Promise<GroupData> {
+    const range = this.#range(group);
+    const read = async (texts: Texts): Promise<GroupData> => {
+      await damagedUnlessRead(`rows ${range.rowStart} to ${range.rowEnd}`, () => texts.read(rows));
+      return { data: texts.texts };
+    };
+    try {
+      return await read(this.#textsOf(group, range));
+    } catch (error) {
+      this.#texts.delete(group);
+      if (error instanceof DamagedRecordingError && error.cause instanceof UnusualPageError) {
+        return read(this.#keep(group, this.#whole(range)));
+      }
+      throw error;
+    }
+  }
+
+  /** Those of a group, as they are kept or begun. */
+  #textsOf(group: number, range: RowGroupRange): Texts {
+    const kept = this.#texts.get(group);
+    if (kept !== undefined) {
+      return this.#keep(group, kept);
+    }
+    const chunk = this.#metadata.row_groups[group]?.columns.find(
+      (each) => each.meta_data?.path_in_schema[0] === "data",
+    )?.meta_data;
+    return this.#keep(
+      group,
+      chunk !== undefined && isReadableFromFront(chunk)
+        ? new TextReader(this.#file, chunk, range.rowEnd - range.rowStart)
+        : this.#whole(range),
+    );
+  }
+
+  #keep(group: number, texts: Texts): Texts {
+    this.#texts.delete(group);
+    this.#texts.set(group, texts);
+    for (const oldest of this.#texts.keys()) {
+      if (this.#texts.size <= KEPT_GROUPS) {
+        break;
+      }
+      this.#texts.delete(oldest);
+    }
+    return texts;
+  }
+
+  /** Texts that hyparquet reads, all at once. */
+  #whole(range: RowGroupRange): Texts {
+    const texts: (string | null)[] = [];
+    let reading: Promise<void> | undefined;
     return {
-      data: column(columns.get("data")).map((text) => (typeof text === "string" ? text : null)),
+      texts,
+      read: () =>
+        (reading ??= this.#columns(range, ["data"]).then((columns) => {
+          for (const text of column(columns.get("data"))) {
+            texts.push(typeof text === "string" ? text : null);
+          }
+        })),
     };
   }
 

@@ -16,10 +16,17 @@ export const MARKER_NAMES: Readonly<Record<MarkerKind, string>> = {
   input: "Input",
   navigation: "Page",
   error: "Console error",
+  note: "Note",
 };
 
 /** Drawn in this order, so that the rarer and graver lie on top. */
-export const MARKER_KINDS: readonly MarkerKind[] = ["input", "click", "navigation", "error"];
+export const MARKER_KINDS: readonly MarkerKind[] = [
+  "input",
+  "click",
+  "navigation",
+  "note",
+  "error",
+];
 
 /** Shapes around the origin, about 7 px in size; told apart without colour. */
 export const MARKER_PATHS: Readonly<Record<MarkerKind, string>> = {
@@ -27,6 +34,7 @@ export const MARKER_PATHS: Readonly<Record<MarkerKind, string>> = {
   input: "M-3 -3h6v6h-6z",
   navigation: "M0 -4.2L4 3.2H-4z",
   error: "M0 -4.4L4.4 0L0 4.4L-4.4 0z",
+  note: "M-3.4 -4h6.8v4.800L0 4.200L-3.400 0.800z",
 };
 
 /** What a person does lies under what the page does, so that the two do not cover each other. */
@@ -35,6 +43,7 @@ export const MARKER_LANES_PX: Readonly<Record<MarkerKind, number>> = {
   click: 12,
   navigation: 3,
   error: 3,
+  note: 3,
 };
 
 export function placeMarkers(

@@ -75,8 +75,9 @@ export class Seekbar {
     this.#idle.replaceChildren(
       ...idle.map((span) => {
         const bar = document.createElement("i");
-        bar.style.left = `${this.#share(span.startMs - this.#startMs) * 100}%`;
-        bar.style.width = `${((span.endMs - span.startMs) / this.#durationMs) * 100}%`;
+        const left = this.#share(span.startMs - this.#startMs);
+        bar.style.left = `${left * 100}%`;
+        bar.style.width = `${(this.#share(span.endMs - this.#startMs) - left) * 100}%`;
         return bar;
       }),
     );
@@ -176,7 +177,8 @@ export class Seekbar {
 }
 
 function describe({ kind, count, first }: PlacedMarker): string {
-  const name = count > 1 ? `${count} × ${MARKER_NAMES[kind].toLowerCase()}` : MARKER_NAMES[kind];
+  const called = (first.name ?? "") === "" ? MARKER_NAMES[kind] : (first.name ?? "");
+  const name = count > 1 ? `${count} × ${called.toLowerCase()}` : called;
   const label = kind === "navigation" ? shortUrl(first.label) : first.label;
   return label === "" ? name : `${name}: ${label}`;
 }

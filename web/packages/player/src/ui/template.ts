@@ -28,9 +28,10 @@ export const ICONS = {
   notice: icon('<path class="line" d="M12 4 3.200 19.200h17.600L12 4zM12 10v4.300M12 16.800v.1"/>'),
 };
 
+/** Notes are the host's, and are hidden where it gives none. */
 const legend = MARKER_KINDS.map(
   (kind) =>
-    `<li class="${kind}"><svg viewBox="-6 -6 12 12" aria-hidden="true"><path d="${MARKER_PATHS[kind]}"/></svg>${MARKER_NAMES[kind]}</li>`,
+    `<li class="${kind}"${kind === "note" ? " hidden" : ""}><svg viewBox="-6 -6 12 12" aria-hidden="true"><path d="${MARKER_PATHS[kind]}"/></svg>${MARKER_NAMES[kind]}</li>`,
 ).join("");
 
 const escapeKeys = (keys: string): string =>

@@ -1,0 +1,259 @@
+"""``replayport signals``: moments of trouble, by any product's rules, and where they disagree."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from replayport.analysing import Analysis, Failed, Task, Where, analyse, where
+from replayport.analysis.findings import ANALYSIS_FINDINGS
+from replayport.analysis.frustration import in_words, seconds
+from replayport.analysis.profiles import DEFAULT_PROFILE, KINDS, PROFILES, Profile, ProfileError
+from replayport.analysis.profiles import profile as profile_of
+from replayport.analysis.signals import Comparison
+from replayport.archive import Archive
+from replayport.cli.common import (
+    ArchiveOption,
+    JsonOption,
+    WrongCallError,
+    console,
+    errors,
+    open_archive,
+    print_json,
+    progress_bar,
+    shown,
+)
+
+IdsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]…", help="As in `list`; or give --all.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Every recording of the archive.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", help="Processes [default: one a core].", min=1)
+]
+SHOWN_DISAGREEMENTS = 20
+
+
+def signals(
+    ids: IdsArgument = None,
+    all_: AllOption = False,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--profile",
+            help=f"Whose rules: {', '.join(PROFILES)}. May be given again. "
+            f"[default: {DEFAULT_PROFILE}; with --compare all]",
+        ),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Report where the profiles agree and disagree.")
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KIND.THRESHOLD=VALUE",
+            help="Set a threshold anew: rage_click.radius_px=20. May be given again.",
+        ),
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="Only these kinds. May be given again.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write JSON lines, one a recording; run again, it continues.",
+        ),
+    ] = None,
+    workers: WorkersOption = None,
+    archive: ArchiveOption = None,
+    json: JsonOption = False,
+) -> None:
+    """
+    Find moments of trouble: rage clicks, dead clicks, errors after clicks, lost input and more.
+
+    Products count them by different rules. Each profile is one product's, with its numbers;
+    nothing is stored, so old recordings can be judged by new rules at any time.
+    """
+    profiles = profiles_of(profile or (list(PROFILES) if compare else [DEFAULT_PROFILE]), set_)
+    if unknown := sorted(set(kind or ()) - set(KINDS)):
+        raise WrongCallError(f"there is no kind {', '.join(unknown)}. Kinds: {', '.join(KINDS)}")
+    with open_archive(archive) as source:
+        wanted = chosen(source, ids, all_=all_)
+        task = Task(profiles=profiles)
+        report = Comparison([p.name for p in profiles])
+        documents: list[dict[str, Any]] = []
+        failed: list[Failed] = []
+        findings: Counter[str] = Counter()
+        done = _already(output)
+        wanted = [one for one in wanted if one.name not in done]
+        sink = output.open("a", encoding="utf-8") if output is not None else None
+        try:
+            with progress_bar("signals", len(wanted), quiet=json) as advance:
+                for one, result in zip(
+                    wanted, analyse(source, wanted, task, workers=workers), strict=True
+                ):
+                    advance(1, one.name)
+                    if isinstance(result, Failed):
+                        failed.append(result)
+                        continue
+                    findings.update(result.findings.keys())
+                    if compare:
+                        report.add(one.name, result.detected)
+                    elif sink is not None:
+                        sink.write(json_module.dumps(_document(result, kind)) + "\n")
+                    elif json:
+                        documents.append(_document(result, kind))
+                    else:
+                        _print(result, kind)
+        finally:
+            if sink is not None:
+                sink.close()
+    if json and compare:
+        print_json({**report.to_json(), "failed": failures(failed)})
+    elif json:
+        print_json({"recordings": documents, "failed": failures(failed)})
+    else:
+        if compare:
+            _print_comparison(report)
+        print_findings(findings, len(wanted))
+        print_failed(failed)
+    if failed:
+        raise typer.Exit(1)
+
+
+def profiles_of(names: list[str], changes: list[str] | None) -> tuple[Profile, ...]:
+    """
+    Give profiles with thresholds set anew.
+
+    Raises:
+        WrongCallError: A name or a value does not fit.
+    """
+    try:
+        return tuple(profile_of(name, changes or ()) for name in dict.fromkeys(names))
+    except ProfileError as e:
+        raise WrongCallError(str(e)) from e
+
+
+def chosen(source: Archive, ids: list[str] | None, *, all_: bool) -> list[Where]:
+    """
+    Find what the command is about.
+
+    Raises:
+        WrongCallError: Neither ids nor ``--all``, or both.
+    """
+    if bool(ids) == all_:
+        raise WrongCallError("name recordings (see `replayport list`), or give --all; not both")
+    return where(source, ids or None)
+
+
+def failures(failed: list[Failed]) -> list[dict[str, str]]:
+    """Give what failed, as commands print it with ``--json``."""
+    return [{"what": f.what, "detail": f.detail} for f in failed]
+
+
+def print_failed(failed: list[Failed]) -> None:
+    """Name each recording that failed, with its reason."""
+    for one in failed:
+        errors.print(f"[red]failed[/red] {shown(one.what)}: {shown(one.detail)}", highlight=False)
+
+
+def print_findings(findings: Counter[str], of: int) -> None:
+    """Say what could not be known, in how many recordings."""
+    for code, n in sorted(findings.items()):
+        meaning = ANALYSIS_FINDINGS.get(code, "")
+        errors.print(
+            f"[yellow]{shown(code)}[/yellow] in {n} of {of}: {shown(meaning)}", highlight=False
+        )
+
+
+def _already(output: Path | None) -> set[str]:
+    """Give the recordings an earlier run has written; a line that was cut is taken away."""
+    if output is None or not output.is_file():
+        return set()
+    found = set()
+    whole = 0
+    with output.open("rb") as file:
+        for line in file:
+            try:
+                row = json_module.loads(line)
+                found.add(f"{row['project']}/{row['id']}")
+            except (ValueError, KeyError, TypeError):
+                break
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+    with output.open("r+b") as file:
+        file.truncate(whole)
+    return found
+
+
+def _document(result: Analysis, kinds: list[str] | None) -> dict[str, Any]:
+    return {
+        "id": result.id,
+        "project": result.project,
+        "profiles": [
+            {
+                "profile": d.profile,
+                "counts": d.counts(),
+                "signals": [s.to_json() for s in d.signals if not kinds or s.kind in kinds],
+                "findings": dict(sorted(d.findings.items())),
+            }
+            for d in result.detected
+        ],
+    }
+
+
+def _print(result: Analysis, kinds: list[str] | None) -> None:
+    for d in result.detected:
+        found = [s for s in d.signals if not kinds or s.kind in kinds]
+        name = f" by {d.profile}" if len(result.detected) > 1 else ""
+        if not found:
+            console.print(
+                f"[bold]{shown(result.id)}[/bold]{shown(name)}: no signals", highlight=False
+            )
+            continue
+        console.print(f"[bold]{shown(result.id)}[/bold]{shown(name)}", highlight=False)
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(justify="right", style="cyan", no_wrap=True)
+        table.add_column(style="yellow", no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_column(justify="right", style="dim", no_wrap=True)
+        for s in found:
+            words = in_words(s).removesuffix(f" at {seconds(s.offset_ms)}")
+            table.add_row(seconds(s.offset_ms), s.kind, shown(words), f"{s.confidence:.0%}")
+        console.print(table)
+
+
+def _print_comparison(report: Comparison) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left")
+    table.add_column("kind", no_wrap=True)
+    table.add_column("moments", justify="right")
+    for name in report.profiles:
+        table.add_column(name, justify="right")
+    document = report.to_json()
+    for kind, row in document["kinds"].items():
+        counts = ("–" if n is None else str(n) for n in row["counts"].values())  # noqa: RUF001
+        table.add_row(kind, str(row["moments"]), *counts)
+    console.print(table)
+    console.print(
+        f"{report.recordings} recordings. A dash: the profile has no rule, or the recordings do "
+        "not hold what it needs.",
+        style="dim",
+    )
+    for d in report.disagreements[:SHOWN_DISAGREEMENTS]:
+        console.print(
+            f"{shown(d.recording)} {seconds(d.offset_ms)} [yellow]{d.kind}[/yellow] "
+            f"{shown(d.element)}: found by {', '.join(d.found_by)}; not by {', '.join(d.not_by)}",
+            highlight=False,
+        )
+    more = len(report.disagreements) + report.not_listed - SHOWN_DISAGREEMENTS
+    if more > 0:
+        console.print(f"and {more} more; --json lists up to {report.max_listed}", style="dim")

@@ -1,0 +1,108 @@
+"""``replayport subject-access``: everything about one person in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from replayport.audit import AuditLog, this_actor
+from replayport.cli.common import (
+    ArchiveOption,
+    JsonOption,
+    WrongCallError,
+    console,
+    errors,
+    open_archive,
+    print_json,
+    progress_bar,
+    shown,
+    size,
+)
+from replayport.cli.export import OutputError
+from replayport.ledger import Ledger
+from replayport.subject_access import write_subject_access
+from replayport.surveying import Scope
+
+
+def subject_access(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The ZIP file to write.")],
+    person: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="A person by distinct id, e-mail or user id, with all distinct ids known to be "
+            "theirs.",
+        ),
+    ] = None,
+    distinct_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Exactly this distinct id.")
+    ] = None,
+    archive: ArchiveOption = None,
+    json: JsonOption = False,
+) -> None:
+    """
+    Put everything about one person into one file that person can open.
+
+    A ZIP with a page to start from, each visit as a page that plays offline, and the
+    analytics as JSON and CSV.
+    """
+    if (person is None) == (distinct_id is None):
+        raise WrongCallError("name either --person or --distinct-id")
+    scope = (
+        Scope("person", person) if person is not None else Scope("distinct_id", distinct_id or "")
+    )
+    path = output.resolve()
+    with open_archive(archive) as source:
+        AuditLog(source).append(
+            "subject.access", actor=this_actor(), target=f"person:{scope.value}"
+        )
+        try:
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".replayport-")
+            os.close(handle)
+        except OSError as e:
+            raise OutputError(f"{path} cannot be written: {e.strerror}") from e
+        try:
+            with progress_bar("putting together", None, quiet=json) as advance:
+                done = write_subject_access(
+                    source, scope, Path(temporary), on_recording=lambda name: advance(1, name)
+                )
+            with Path(temporary).open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            written = Path(temporary).stat().st_size
+            Ledger(source).add(
+                "subject-access",
+                path.as_uri(),
+                done.recordings,
+                form="zip",
+                size_bytes=written,
+                sha256=sha256,
+            )
+            Path(temporary).replace(path)  # readable by its owner only, as mkstemp made it
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    if json:
+        print_json(
+            {
+                "path": str(path),
+                "bytes": written,
+                "distinct_ids": done.distinct_ids,
+                "recordings": done.recordings,
+                "analytics_events": done.analytics_events,
+                "unreadable": done.unreadable,
+            }
+        )
+    else:
+        console.print(
+            f"{len(done.recordings)} visits and {done.analytics_events} analytics events of "
+            f"{len(done.distinct_ids)} ids"
+        )
+        for name in done.unreadable:
+            errors.print(f"[red]unreadable[/red] {shown(name)} is not in the file")
+        errors.print(f"wrote {shown(path)} ({size(written)})", highlight=False)
+    if done.unreadable:
+        raise typer.Exit(1)

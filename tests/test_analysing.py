@@ -1,0 +1,137 @@
+"""Many recordings on many processes: the same answers, in the same order, whatever is damaged."""
+
+from __future__ import annotations
+
+import pytest
+from tests.analysis.building import demo_draft, demo_recordings, shop_page, tap
+from tests.support.builders import draft, full_snapshot, meta
+
+from replayport import analysing
+from replayport.analysing import Analysis, Failed, Task, Where, analyse, analyse_recording, where
+from replayport.analysis.profiles import PROFILES, profile
+from replayport.archive import Archive
+from replayport.encryption import KeyRing
+from replayport.errors import RecordingNotFoundError
+from replayport.format.schema import EVENTS_FILE
+
+TASK = Task(
+    profiles=(profile("replayport-1"),), features=True, blocks=True, score=True, heat_url="/"
+)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    with Archive.open(tmp_path / "a", create=True) as opened:
+        for n in range(9):
+            chain = [tap(5000 + 200 * k, node=12) for k in range(n)]
+            opened.write(draft(shop_page(*chain), session_id=f"s-{n}", project="p"))
+        yield opened
+
+
+def signals_of(results):
+    return [[s.to_json() for s in r.detected[0].signals] for r in results]
+
+
+def test_workers_give_what_one_process_gives_in_the_same_order(archive):
+    wanted = where(archive, None)
+    alone = list(analyse(archive, wanted, TASK, workers=1))
+    together = list(analyse(archive, wanted, TASK, workers=2))
+    assert [r.id for r in alone] == [w.name.removeprefix("p/") for w in wanted]
+    assert [r.id for r in together] == [r.id for r in alone]
+    assert [r.features for r in together] == [r.features for r in alone]
+    assert signals_of(together) == signals_of(alone)
+    assert [r.score for r in together] == [r.score for r in alone]
+    assert [h.cells for r in together for h in r.heats] == [h.cells for r in alone for h in r.heats]
+
+
+def test_one_damaged_recording_does_not_stop_the_others(archive):
+    wanted = where(archive, None)
+    archive.store.put(f"{wanted[2].prefix}/{EVENTS_FILE}", b"no parquet")
+    archive.store.delete(f"{wanted[5].prefix}/manifest.json")
+    results = list(analyse(archive, wanted, TASK, workers=1))
+    failed = [n for n, r in enumerate(results) if isinstance(r, Failed)]
+    assert failed == [2, 5]
+    assert results[2].what == wanted[2].name
+    assert "reindex" in results[5].detail
+    assert len([r for r in results if isinstance(r, Analysis)]) == 7
+
+
+def test_a_recording_that_kills_its_worker_is_named_and_the_others_go_on(archive):
+    wanted = where(archive, None)
+    # A worker dies for real: unpickling its chunk ends the process.
+    wanted[4] = Deadly(wanted[4].name, wanted[4].prefix)
+    results = list(analyse(archive, wanted, Task(), workers=2))
+    assert [n for n, r in enumerate(results) if isinstance(r, Failed)] == [4]
+    assert "killed" in results[4].detail
+    assert results[4].what == wanted[4].name
+
+
+class Deadly(Where):
+    """Ends the process that receives it, as the kernel does for want of memory."""
+
+    def __reduce__(self):
+        import os
+
+        return (os._exit, (9,))
+
+
+def test_names_are_found_or_refused(archive):
+    assert [w.name for w in where(archive, ["s-3", "p/s-1"])] == ["p/s-3", "p/s-1"]
+    with pytest.raises(RecordingNotFoundError):
+        where(archive, ["s-99"])
+
+
+def test_an_archive_in_memory_is_analysed_here():
+    with Archive.open("memory://", create=True, catalog_url="sqlite://") as opened:
+        for n in range(8):
+            opened.write(draft(session_id=f"s-{n}"))
+        results = list(analyse(opened, where(opened, None), Task(features=True), workers=2))
+    assert [r.features["click_count"] for r in results] == [2] * 8
+
+
+def test_workers_read_an_encrypted_archive(tmp_path):
+    ring = str(tmp_path / "ring")
+    KeyRing.open(ring, create=True)
+    with Archive.open(tmp_path / "e", create=True, key_ring=ring) as opened:
+        for n in range(6):
+            opened.write(draft(session_id=f"s-{n}"))
+        results = list(analyse(opened, where(opened, None), Task(features=True), workers=2))
+    assert [r.features["click_count"] for r in results] == [2] * 6
+
+
+def test_a_large_recording_is_read_twice_and_gives_the_same(archive, monkeypatch):
+    recording = archive.recording("s-4")
+    held = analyse_recording(recording, TASK)
+    monkeypatch.setattr(analysing, "HELD_BYTES", 0)
+    assert signals_of([analyse_recording(recording, TASK)]) == signals_of([held])
+
+
+def test_blocks_of_the_source_are_known_after_archiving(tmp_path):
+    with Archive.open(tmp_path / "b", create=True) as opened:
+        for _, recording in demo_recordings()[:3]:
+            opened.write(demo_draft(recording))
+        for r in analyse(opened, where(opened, None), Task(features=True, blocks=True)):
+            assert r.block_features["click_count"] == r.features["click_count"]
+            assert r.block_features["event_count"] == r.features["event_count"]
+            assert r.block_features["active_ms"] <= r.features["active_ms"]
+        opened.write(draft([meta(), full_snapshot()], session_id="no-blocks"))
+        [r] = analyse(opened, where(opened, ["no-blocks"]), Task(features=True, blocks=True))
+        assert r.block_features is None
+
+
+def test_mobile_is_not_judged_by_its_wireframes(archive):
+    recording = archive.recording("s-4")
+    import msgspec
+
+    recording.manifest = msgspec.structs.replace(recording.manifest, snapshot_source="mobile")
+    made = analyse_recording(recording, TASK)
+    assert made.findings["mobile"] == 1
+    assert made.detected[0].counts()["rage_click"] is None
+    assert made.detected[0].counts()["rage_tap"] == 0
+
+
+def test_every_profile_at_once(archive):
+    [r] = analyse(archive, where(archive, ["s-8"]), Task(profiles=tuple(PROFILES.values())))
+    assert [d.profile for d in r.detected] == list(PROFILES)
+    assert r.features is None
+    assert r.score is None

@@ -17,10 +17,8 @@ import pyarrow as pa
 
 from replayport.export.har import network_requests
 from replayport.format.reader import Recording
-from replayport.format.searchable import MAX_MIRRORED_BYTES, console_text
-from replayport.rrweb.described import in_words
+from replayport.format.searchable import console_text
 from replayport.rrweb.events import Event
-from replayport.rrweb.mirror import Mirror
 
 MAX_ROWS: Final = 50_000
 """Of one feed; the rest is in the exports."""
@@ -86,9 +84,13 @@ class ActionRow(Row, frozen=True, kw_only=True):
     """One thing the visitor did."""
 
     kind: str
-    """``navigate``, ``click``, ``double_click``, ``input``, ``scroll`` … or ``custom``."""
+    """Of `analysis.actions.ActionKind`: ``click``, ``type``, ``navigate`` …"""
     text: str
     """In words."""
+    role: str | None
+    """Of that element; None when it has none."""
+    name: str | None
+    """Of that element; None without one."""
     node_id: int | None
     """Element it was done to; None when to none."""
     x: float | None
@@ -233,78 +235,18 @@ class Feeds:
                 )
 
     def _actions(self) -> Iterator[ActionRow]:
-        """Yield what the visitor did; elements have names when the page can be rebuilt."""
-        last_url: dict[str, str] = {}
-        last_at: dict[tuple[str, str, int | None], int] = {}
-        mirrors: dict[str, Mirror] = {}
-        is_named = self._recording.manifest.raw_bytes <= MAX_MIRRORED_BYTES
-        for row, data in self._acting(is_named):
-            kind, window_id = row["kind"], row["window_id"]
-            mirror = mirrors.get(window_id)
-            if mirror is None:
-                mirror = mirrors[window_id] = Mirror()
-            if row["url"] and last_url.get(window_id) != row["url"]:
-                last_url[window_id] = row["url"]
-                yield self._action(row, "navigate", f"Went to {row['url'][:MAX_TEXT_CHARS]}")
-            elif kind in _ACTION_WORDS:
-                key = (kind, window_id, row["node_id"])
-                before = last_at.get(key)
-                last_at[key] = row["timestamp_ms"]
-                # Typing and scrolling come many a second: one row for each go at it.
-                if kind in ("input", "scroll", "viewport_resize", "selection", "drag") and (
-                    before is not None and row["timestamp_ms"] - before < 2000
-                ):
-                    continue
-                node_id = row["node_id"]
-                if kind == "input" and not _is_by_hand(data):
-                    continue
-                what = "" if node_id is None else in_words(mirror, node_id)
-                alone, of_something = _ACTION_WORDS[kind]
-                text = of_something.format(what) if what and of_something else alone
-                yield self._action(row, kind, text)
-            elif kind.startswith("custom:") and not kind.startswith(_INTERNAL_CUSTOM):
-                yield self._action(row, "custom", kind.removeprefix("custom:"))
-            if data is not None and kind != "input":
-                mirror.apply(row["type"], row["source"], data)
-
-    def _acting(self, is_named: bool) -> Iterator[tuple[dict[str, Any], Any]]:
-        """Yield rows with what the mirror needs of them, parsed; None when it needs nothing."""
-        columns = [
-            "timestamp_ms",
-            "window_id",
-            "type",
-            "source",
-            "kind",
-            "node_id",
-            "x",
-            "y",
-            "url",
-            "data",
-        ]
-        if not is_named:
-            columns.remove("data")
-        for batch in self._recording.batches(columns):
-            for row in batch.to_pylist():
-                data = None
-                text = row.get("data")
-                if text is not None and row["kind"] in _PARSED:
-                    try:
-                        data = msgspec.json.decode(text)
-                    except (msgspec.DecodeError, UnicodeError, RecursionError):
-                        data = None
-                yield row, data
-
-    def _action(self, row: Mapping[str, Any], kind: str, text: str) -> ActionRow:
-        has_place = kind not in ("scroll", "viewport_resize")
-        return ActionRow(
-            **self._at(row["timestamp_ms"]),
-            window_id=row["window_id"],
-            kind=kind,
-            text=text,
-            node_id=row["node_id"],
-            x=row["x"] if has_place else None,
-            y=row["y"] if has_place else None,
-        )
+        for action in self._recording.action_log().actions:
+            yield ActionRow(
+                **self._at(action.timestamp_ms),
+                window_id=action.window_id,
+                kind=action.kind.value,
+                text=action.text[:MAX_TEXT_CHARS],
+                node_id=action.node_id,
+                role=action.role,
+                name=action.name,
+                x=action.x,
+                y=action.y,
+            )
 
     def _analytics(self) -> Iterator[AnalyticsRow]:
         for row, properties in self._analytics_rows():
@@ -389,32 +331,6 @@ class Feeds:
                 continue
             yield self._recording.row_group(group, columns), skip
             skip = 0
-
-
-_ACTION_WORDS: Final[dict[str, tuple[str, str]]] = {
-    "click": ("Clicked", "Clicked {}"),
-    "dbl_click": ("Double-clicked", "Double-clicked {}"),
-    "context_menu": ("Opened the context menu", "Opened the context menu on {}"),
-    "touch_start": ("Touched", "Touched {}"),
-    "input": ("Typed or chose a value", "Typed or chose in {}"),
-    "scroll": ("Scrolled", ""),
-    "viewport_resize": ("Resized the window", ""),
-    "media_interaction": ("Used a video or sound", ""),
-    "selection": ("Selected text", ""),
-    "drag": ("Dragged", ""),
-}
-"""Of each kind: the words without an element's name, and with it."""
-
-_PARSED: Final = frozenset({"full_snapshot", "meta", "mutation", "input"})
-_INTERNAL_CUSTOM: Final = ("custom:$", "custom:sessionOptions", "custom:posthogConfig")
-
-
-def _is_by_hand(data: Any) -> bool:
-    """Tell a change of the visitor's from what it changes elsewhere: a radio button going off."""
-    if not isinstance(data, Mapping):
-        return True
-    goes_off = data.get("isChecked") is False and data.get("text") in ("on", "")
-    return data.get("userTriggered") is not False or not goes_off
 
 
 def _first(rows: Iterator[Any]) -> Iterator[Any]:

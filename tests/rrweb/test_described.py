@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.builders import full_snapshot, meta
 
-from replayport.rrweb.described import MAX_NAME_CHARS, clicked_names, described, in_words
+from replayport.rrweb.described import MAX_NAME_CHARS, clicked_names, described
 from replayport.rrweb.mirror import Mirror
 
 
@@ -30,19 +30,19 @@ def element(node_id, tag, text="", **attributes):
 
 
 @pytest.mark.parametrize(
-    ("node", "at", "words"),
+    ("node", "at", "found"),
     [
-        (element(20, "button", "Pay"), 20, 'button "Pay"'),
-        (element(20, "button", "Pay"), 120, 'button "Pay"'),
-        (element(20, "a", "Help", href="/help"), 20, 'link "Help"'),
-        (element(20, "input", type="text", placeholder="E-mail"), 20, 'textbox "E-mail"'),
-        (element(20, "div", "Nice"), 20, '"Nice"'),
-        (element(20, "canvas"), 20, "a canvas"),
-        (element(20, "div", "x" * 500), 20, '"' + "x" * (MAX_NAME_CHARS - 1) + '…"'),
+        (element(20, "button", "Pay"), 20, ("button", "Pay")),
+        (element(20, "button", "Pay"), 120, ("button", "Pay")),
+        (element(20, "a", "Help", href="/help"), 20, ("link", "Help")),
+        (element(20, "input", type="text", placeholder="E-mail"), 20, ("textbox", "E-mail")),
+        (element(20, "div", "Nice"), 20, ("div", "Nice")),
+        (element(20, "canvas"), 20, ("canvas", "")),
+        (element(20, "div", "x" * 500), 20, ("div", "x" * (MAX_NAME_CHARS - 1) + "…")),
     ],
 )
-def test_words(node, at, words):
-    assert in_words(page(node), at) == words
+def test_names(node, at, found):
+    assert described(page(node), at) == found
 
 
 def test_an_icon_in_a_button_is_the_button():
@@ -52,8 +52,8 @@ def test_an_icon_in_a_button_is_the_button():
 
 
 def test_nothing_is_known_of_what_is_not_there():
-    assert in_words(Mirror(), 5) == ""
-    assert in_words(page(), 999) == ""
+    assert described(Mirror(), 5) == ("", "")
+    assert described(page(), 999) == ("", "")
 
 
 def test_names_of_clicks():

@@ -935,8 +935,12 @@ _SHOW_SCORE: Final = (
 
 
 def _shown_score(row: ScoreRow) -> dict[str, Any]:
-    reasons = json.loads(row.reasons or "[]")
-    kinds = {r["kind"] for r in reasons if isinstance(r, dict) and isinstance(r.get("kind"), str)}
+    try:
+        reasons = json.loads(row.reasons)
+    except ValueError:  # a model of somebody's own says them in its own way
+        reasons = []
+    listed = reasons if isinstance(reasons, list) else []
+    kinds = {r["kind"] for r in listed if isinstance(r, dict) and isinstance(r.get("kind"), str)}
     return {
         "of_project": row.project,
         "of_id": row.id,

@@ -65,14 +65,6 @@ def described(mirror: Mirror, node_id: int) -> tuple[str, str]:
     return mirror.tag(node_id), _cut(mirror.text(node_id))
 
 
-def in_words(mirror: Mirror, node_id: int) -> str:
-    """Name an element as a part of a sentence; empty when nothing is known of it."""
-    kind, name = described(mirror, node_id)
-    if not name:
-        return f"a {kind}" if kind else ""
-    return f'{kind} "{name}"' if kind in _ROLES else f'"{name}"'
-
-
 def clicked_names(events: Iterable[tuple[str, int, int | None, Any]]) -> Iterator[str]:
     """
     Yield the name of everything that was clicked.

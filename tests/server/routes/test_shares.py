@@ -48,7 +48,7 @@ def test_a_stranger_sees_what_the_link_shows(ann, server):
     part = stranger.get(about["events_url"], headers={"range": "bytes=0-3"})
     assert (part.status_code, part.content) == (206, b"PAR1")
     feed = stranger.get(f"{path_of(link)}/feeds/actions").json()
-    assert feed["total"] >= 3
+    assert "click" in "".join(row["kind"] for row in feed["items"])
     for hidden in ("console", "network", "analytics", "llm", "events", "nothing"):
         assert stranger.get(f"{path_of(link)}/feeds/{hidden}").status_code == 404
     assert {"share.create", "share.open"} <= set(server.audited())

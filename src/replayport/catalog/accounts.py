@@ -17,7 +17,7 @@ server), everything else as SHA-256 digests of 256 random bits. The signing key 
 exception; it has to be used.
 
 Unlike the catalog this is no cache: nothing can make it again, and ``reindex`` never
-touches it (docs/adr/0009). With a PostgreSQL catalog the tables are in the same database,
+touches it (docs/adr/0010). With a PostgreSQL catalog the tables are in the same database,
 so that several servers know the same people; otherwise they are a SQLite file.
 """
 

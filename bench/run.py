@@ -17,6 +17,7 @@ BENCHMARKS = (
     "first_frame",
     "player",
     "capture",
+    "catalog",
     "mirror",
     "actions",
     "features",

@@ -413,6 +413,83 @@ def api_page() -> str:
     return _page("Python API", "From `replayport.__all__`.", "\n\n".join(body))
 
 
+def http_page() -> str:
+    """Make the page of the server's routes."""
+    from replayport.feeds import FEEDS
+    from replayport.server.app import routes, scopes_of
+    from replayport.server.auth import PUBLIC, ROLES, SCOPES
+    from replayport.server.envelope import REASONS
+    from replayport.share.links import SHOWS
+
+    groups: dict[str, list[tuple[str, str, str]]] = {}
+    for route in routes():
+        if route.methods == {"HEAD"}:
+            continue
+        needs = ", ".join(f"`{scope}`" for scope in scopes_of(route))
+        if route.path in PUBLIC:
+            needs = f"nothing: {PUBLIC[route.path]}"
+        tag = str(route.tags[0]) if route.tags else "pages"
+        if not route.path.endswith("/") or route.include_in_schema or route.path == "/":
+            method = "`, `".join(sorted((route.methods or set()) - {"HEAD"}))
+            row = (
+                f"`{method}` `{route.path}`",
+                _summary(route.endpoint),
+                needs or "to be signed in",
+            )
+            groups.setdefault(tag, []).append(row)
+    body: list[str] = []
+    body.append(
+        "Answers are JSON, described in full by [openapi.json](openapi.json), which the server\n"
+        "gives at `/api/openapi.json`. Times are epoch milliseconds (`*_ms`), sizes bytes (`*_bytes`),\n"
+        "intervals half-open. Programs send a token: `Authorization: Bearer rp_…`\n"
+        "([how to make one](../how-to/sign-in.md)); browsers a cookie. What a token or a person may not\n"
+        "see is `404`, as if it were not there. `serve` answers [capture](../how-to/capture.md) beside\n"
+        "these routes, without sign-in."
+    )
+    for tag, rows in groups.items():
+        body.append(f"## {tag}")
+        body.append(table(("route", "what", "needs"), iter(rows)).strip())
+    body.append("## Scopes")
+    scopes = (
+        (f"`{name}`", what, ", ".join(role for role, has in ROLES.items() if name in has))
+        for name, what in SCOPES.items()
+    )
+    body.append(table(("scope", "allows to", "roles"), scopes).strip())
+    body.append("## Feeds")
+    feeds = ((f"`{name}`", what) for name, what in FEEDS.items())
+    body.append(table(("feed", "rows"), feeds).strip())
+    body.append("## What a link shows")
+    body.append(table(("show", "what"), ((f"`{n}`", w) for n, w in SHOWS.items())).strip())
+    body.append("## Errors")
+    body.append('Every error is `{"ok": false, "error", "reason", "status"}`.')
+    reasons = ((f"`{name}`", str(status), what) for name, (status, what) in REASONS.items())
+    body.append(table(("reason", "status", "meaning"), reasons).strip())
+    body.append("## Ranges")
+    body.append(
+        "One range a request, `bytes=0-99`, `bytes=100-` or `bytes=-100`. A range outside the file\n"
+        "is 416. Several ranges, or another unit, give the whole file."
+    )
+    body.append("## PostHog's API")
+    body.append(
+        "`/api/projects/{project}/session_recordings/` and below answer as PostHog's API does, and so\n"
+        "does `/api/environments/…`, so that tools written for it can point here: a personal API key is\n"
+        "a token of this server, a project's id is its name. What is not counted here is `null`. Filters\n"
+        "that need PostHog's database (`events`, `actions`, `properties`, `console_log_filters`,\n"
+        "`person_uuid`) are refused with 400, and `query` understands only the questions that\n"
+        "`replayport pull posthog` asks."
+    )
+    return _page("HTTP routes of `serve`", "From `replayport.server`.", "\n\n".join(body))
+
+
+def openapi_document() -> str:
+    """Make the OpenAPI document."""
+    import json
+
+    from replayport.server.app import document
+
+    return json.dumps(document(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
 def features_page() -> str:
     """Make the page of features from `FEATURES`."""
 
@@ -491,6 +568,8 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "features.md": features_page,
     "signals.md": signals_page,
     "api.md": api_page,
+    "http.md": http_page,
+    "openapi.json": openapi_document,
 }
 """File name in ``docs/reference`` to what makes it."""
 

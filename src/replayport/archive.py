@@ -9,6 +9,7 @@ An archive: a store, a catalog over it, and the recordings inside.
 │   ├── events.parquet, analytics.parquet, assets.json
 │   └── manifest.json                   written last: with it the recording exists
 ├── assets/<ab>/<sha256>                what was frozen, once for all recordings
+├── annotations/<project>/<id>.json     notes, tags, who it was: see `replayport.annotations`
 ├── tombstones/                         what was erased and is kept out; also audit/, ledger/, …
 └── catalog.sqlite                      a cache of the manifests
 ```
@@ -58,6 +59,7 @@ from replayport.format.schema import (
     MANIFEST_FILE,
     compact_level,
 )
+from replayport.format.searchable import searchable_columns, searchable_of
 from replayport.format.writer import encode_analytics, encode_events, reencode_events
 from replayport.outcomes import FINDING_MEANINGS, RejectReason
 from replayport.recording import (
@@ -70,6 +72,7 @@ from replayport.recording import (
     safe_project,
     storable,
 )
+from replayport.rrweb.activity import activity_of, sparkline
 from replayport.store import Store
 from replayport.tombstones import Tombstones, fingerprint
 
@@ -80,6 +83,8 @@ ENCRYPTED_VERSION: Final = 2
 """Of an archive that is encrypted: who knows version 1 only must refuse it."""
 CATALOG_FILE: Final = "catalog.sqlite"
 RECORDINGS: Final = "recordings/"
+ANNOTATIONS: Final = "annotations/"
+"""What people said about recordings, see `replayport.annotations`."""
 NEXT_MANIFEST_FILE: Final = "manifest.next.json"
 NEXT_SUFFIX: Final = ".next"
 """Ends the names of a rewrite's files until ``manifest.next.json`` says they are all there."""
@@ -98,6 +103,12 @@ class _ArchiveFile(msgspec.Struct):
     created_ms: int
     encryption: dict[str, str] | None = None
     """``ring_id`` of the key ring, and ``state``: ``on``, or ``migrating``. None when plain."""
+
+
+class _Tagged(msgspec.Struct):
+    project: str
+    id: str
+    tags: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +212,7 @@ class Archive:
             catalog_url = f"sqlite:///{path}"
         catalog = open_catalog(catalog_url, rebuild=rebuild_catalog)
         archive = cls(store, catalog, archive_id)
+        is_new = is_new or catalog.was_outdated
         if is_new and next(store.list(RECORDINGS), None) is not None:
             archive.reindex()
         return archive
@@ -344,6 +356,11 @@ class Archive:
             return Written(recording_id, project, written=False)
         manifest, files = encode_draft(draft, created_ms=self._now_ms())
         written = self._write_files(manifest, files, replace=replace, keep_assets=True)
+        if written:
+            text = searchable_columns(draft.columns, draft.analytics)
+            self.catalog.set_text(
+                project, recording_id, text, of_sha256=content_sha256(manifest), is_whole=False
+            )
         findings = Counter({f.code: f.count for f in manifest.findings})
         return Written(recording_id, project, written=written, findings=findings)
 
@@ -374,7 +391,27 @@ class Archive:
             self.put_asset(data)
         own = {name: data for name, data in files.items() if name not in assets}
         manifest = msgspec.structs.replace(manifest, files=_infos(own))
-        return self._write_files(manifest, own, replace=replace, keep_assets=False)
+        written = self._write_files(manifest, own, replace=replace, keep_assets=False)
+        if written:
+            self.index_text(f"{manifest.project}/{manifest.id}")
+        return written
+
+    def index_text(self, recording_id: str) -> bool:
+        """
+        Make a recording found by what its stored events say.
+
+        Returns:
+            False when it changed meanwhile or does not read; whoever changes it makes it found.
+        """
+        try:
+            recording = self.recording(recording_id)
+            text = searchable_of(recording)
+        except RecordingError:
+            return False
+        manifest = recording.manifest
+        return self.catalog.set_text(
+            manifest.project, manifest.id, text, of_sha256=content_sha256(manifest)
+        )
 
     def _write_files(
         self,
@@ -674,6 +711,7 @@ class Archive:
         ):
             self._delete_at(recording.prefix, manifest)
             self.store.shred(f"{recording.prefix}/{MANIFEST_FILE}")
+            self.store.delete(f"{ANNOTATIONS}{manifest.project}/{manifest.id}.json")
             self.catalog.delete(manifest.project, manifest.id)
         return manifest
 
@@ -702,6 +740,8 @@ class Archive:
                     n += self.store.exists(f"{prefix}/{name}")
                     self.store.delete(f"{prefix}/{name}")
                 n += self.store.delete_prefix(prefix)
+            n += self.store.exists(f"{ANNOTATIONS}{project}/{recording_id}.json")
+            self.store.delete(f"{ANNOTATIONS}{project}/{recording_id}.json")
             self.store.shred(f"{recording_prefix(project, recording_id, 0)}/{MANIFEST_FILE}")
             self.catalog.delete(project, recording_id)
         return n
@@ -749,7 +789,21 @@ class Archive:
         gone = [(r.project, r.id) for r in self.catalog.list() if (r.project, r.id) not in seen]
         for project, recording_id in gone:
             self.catalog.delete(project, recording_id)
+        for project, recording_id, tags in self._tags():
+            self.catalog.set_tags(project, recording_id, tags)
+        for row in self.catalog.without_text():
+            on_recording(row.key_prefix)
+            self.index_text(f"{row.project}/{row.id}")
         return len(seen)
+
+    def _tags(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield what people called recordings (`replayport.annotations`)."""
+        for info in self.store.list(ANNOTATIONS):
+            try:
+                found = msgspec.json.decode(self.store.get(info.key), type=_Tagged)
+            except (msgspec.DecodeError, UnicodeDecodeError, FileNotFoundError):
+                continue  # the recording's page says what is wrong with it
+            yield found.project, found.id, found.tags
 
     def _upsert_unerased(self, rows: list[RecordingRow]) -> None:
         """Add rows of manifests read a while ago, less what was erased since."""
@@ -787,6 +841,7 @@ class Archive:
             compacted, files, replace=True, keep_assets=False, only_over=manifest
         ):
             return before, before  # it has grown meanwhile; the next run compacts that
+        self.index_text(f"{manifest.project}/{manifest.id}")
         return before, len(files[EVENTS_FILE])
 
 
@@ -877,6 +932,8 @@ def encode_draft(
         snapshot_source=summary.snapshot_source,
         console_errors=summary.console_errors,
         analytics_events=len(draft.analytics),
+        llm_events=sum(str(row.get("event", "")).startswith("$ai_") for row in draft.analytics),
+        activity=activity_of(draft.columns),
         person=(
             Person(
                 distinct_id=storable(draft.person.distinct_id),
@@ -933,7 +990,30 @@ def row_of(manifest: Manifest) -> RecordingRow:
         created_ms=manifest.created_ms,
         format_version=manifest.format_version,
         urls_text="\n".join(manifest.urls),
+        person_label=_label(manifest.person),
+        llm_events=manifest.llm_events,
+        activity=sparkline(manifest.activity),
+        content_sha256=content_sha256(manifest),
     )
+
+
+def content_sha256(manifest: Manifest) -> str:
+    """Give a digest of what a recording says: of its events, and of its analytics."""
+    digests = [
+        info.sha256
+        for name in (EVENTS_FILE, ANALYTICS_FILE)
+        if (info := manifest.files.get(name)) is not None
+    ]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest() if digests else ""
+
+
+def _label(person: Person | None) -> str | None:
+    """Give what to call a person: their e-mail or name, when the source said one."""
+    for key in ("email", "$email", "name", "$name", "username"):
+        value = person.properties.get(key) if person else None
+        if isinstance(value, str) and value.strip():
+            return storable(value.strip())[:200]
+    return None
 
 
 def _with_analytics(

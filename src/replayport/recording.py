@@ -135,6 +135,10 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """``web`` or ``mobile`` (wireframes, converted when played)."""
     console_errors: int = 0
     analytics_events: int = 0
+    llm_events: int = 0
+    """Of those, LLM events (``$ai_…``)."""
+    activity: list[int] = field(default_factory=list)
+    """Things the visitor did in each of `rrweb.activity.PARTS` equally long parts."""
     person: Person | None = None
     complete: bool = True
     """False when the source is known to hold more than is stored; see ``missing``."""

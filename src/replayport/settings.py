@@ -179,6 +179,63 @@ SETTINGS: Final[dict[str, Setting]] = {
             "hours",
             "How often `serve` removes what is past its project's retention; 0 never does.",
         ),
+        Setting(
+            "accounts_url",
+            str,
+            "",
+            "",
+            "Where `serve` keeps users, tokens and links: a SQLite path or postgresql://; empty "
+            "means server/accounts.sqlite in a local archive, the catalog's PostgreSQL database, "
+            "or the user's data folder.",
+        ),
+        Setting(
+            "public_url",
+            str,
+            "",
+            "",
+            "Address browsers reach `serve` at, such as https://replay.example.com; links begin "
+            "with it.",
+        ),
+        Setting(
+            "allowed_hosts",
+            str,
+            "",
+            "",
+            "Further host names `serve` answers for, with commas between; those of public_url and "
+            "this machine's loopback always.",
+        ),
+        Setting(
+            "embed_origins",
+            str,
+            "*",
+            "",
+            "Sites whose pages may hold a shared recording in a frame, with commas between; * is "
+            "any. A link can have its own.",
+        ),
+        Setting(
+            "viewers_may_share",
+            bool,
+            False,
+            "",
+            "Whether viewers, not only administrators, may make links.",
+        ),
+        Setting(
+            "support_links",
+            str,
+            "",
+            "",
+            "Template of what a support tool is told, with {{replay_url}}, {{session_id}}, "
+            "{{time}}; see the how-to of support tools.",
+        ),
+        Setting("webhook_url", str, "", "", "Told of every recording sealed."),
+        Setting("webhook_secret", str, "", "", "Signs what the webhook is told.", secret=True),
+        Setting(
+            "webhook_allow_private",
+            bool,
+            False,
+            "",
+            "Whether the webhook may go to a private address, such as an intranet's.",
+        ),
         Setting("host", str, "127.0.0.1", "", "Address `serve` listens on."),
         Setting(
             "port", int, 8470, "", "Port `serve` listens on; 0 picks a free one.", largest=65_535

@@ -47,3 +47,16 @@ def parse_time_ms(
         at = at.replace(tzinfo=UTC)
     since = at - _EPOCH  # not timestamp(): a float loses milliseconds
     return since // timedelta(milliseconds=1)
+
+
+def parse_duration_ms(text: str) -> int:
+    """
+    Read how long: ``36h``, ``7d``, ``2w``.
+
+    Raises:
+        ValueError: None of these, or nothing.
+    """
+    found = _AGO.fullmatch(text.strip())
+    if not found or not int(found[1]):
+        raise ValueError(f"{text!r} is not how long. Write 36h, 7d or 2w")
+    return int(found[1]) * _UNIT_MS[found[2]]

@@ -19,6 +19,7 @@ from tests.support.postgres import new_database, running_postgres
 
 from replayport.catalog import CATALOGS, ORDER_FIELDS, Catalog, RecordingRow, open_catalog, sql
 from replayport.catalog.base import ScoreRow
+from replayport.catalog.words import SearchText
 from replayport.errors import (
     AmbiguousRecordingError,
     CatalogError,
@@ -105,7 +106,7 @@ def memory() -> Iterator[Catalog]:
 
 
 def test_the_table_has_the_fields_of_a_row() -> None:
-    assert {f.name for f in fields(RecordingRow)} == set(sql._recordings.c.keys())
+    assert {f.name for f in fields(RecordingRow)} | {"n"} == set(sql._recordings.c.keys())
     assert set(ORDER_FIELDS) <= set(sql._recordings.c.keys())
 
 
@@ -519,14 +520,31 @@ def test_what_was_written_is_there_when_opened_again(url: str) -> None:
     second.close()
 
 
-@pytest.mark.parametrize(("version", "advice"), [(99, "pip install -U"), (0, "reindex")])
-def test_another_schema_version_is_refused(url: str, version: int, advice: str) -> None:
+def test_tables_of_an_older_version_are_made_anew_and_state_stays(url: str) -> None:
+    catalog = open_catalog(url)
+    catalog.upsert([make_row(1)])
+    catalog.set_state("pull", {"until": 7})
+    assert not catalog.was_outdated
+    with catalog._engine.begin() as db:  # type: ignore[attr-defined]
+        db.execute(sql._schema.update().values(version=1))
+    catalog.close()
+    anew = open_catalog(url)
+    assert anew.was_outdated
+    assert anew.count() == 0
+    assert anew.get_state("pull") == {"until": 7}
+    anew.close()
+    again = open_catalog(url)
+    assert not again.was_outdated
+    again.close()
+
+
+def test_a_newer_schema_version_is_refused(url: str) -> None:
     catalog = open_catalog(url)
     catalog.upsert([make_row(1)])
     with catalog._engine.begin() as db:  # type: ignore[attr-defined]
-        db.execute(sql._schema.update().values(version=version))
+        db.execute(sql._schema.update().values(version=99))
     catalog.close()
-    with pytest.raises(CatalogError, match=advice):
+    with pytest.raises(CatalogError, match="pip install -U"):
         open_catalog(url)
     rebuilt = open_catalog(url, rebuild=True)
     assert rebuilt.count() == 0
@@ -635,6 +653,195 @@ def test_errors_keep_recorded_values_out(catalog: Catalog) -> None:
     with pytest.raises(CatalogError) as caught:
         catalog.upsert([make_row(1, first_url="https://secret.example", raw_bytes=2**63)])
     assert "secret.example" not in str(caught.value)
+
+
+# Searching
+
+SHA = "a" * 64
+
+
+def said(catalog: Catalog, number: int, **texts: str) -> None:
+    row = make_row(number, content_sha256=SHA)
+    catalog.upsert([row])
+    text = SearchText.of({name: [value] for name, value in texts.items()})
+    assert catalog.set_text(row.project, row.id, text, of_sha256=SHA)
+
+
+def found(catalog: Catalog, words: str, **filters: Any) -> list[int]:
+    rows = catalog.list(order="start_ms", words=words, **filters)
+    numbers = [int(row.id.removeprefix("rec-")) for row in rows]
+    assert catalog.count(words=words, **filters) == len(numbers)
+    return numbers
+
+
+@pytest.mark.parametrize("few", [1000, 0])
+def test_full_text_search(catalog: Catalog, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever way of asking is chosen, the same are found."""
+    monkeypatch.setattr(sql, "_FEW_SQLITE", few)
+    monkeypatch.setattr(sql, "_FEW_POSTGRES", few)
+    said(
+        catalog, 1, urls="https://shop.example/cart?step=2", titles="Your bag", console="boom at x"
+    )
+    said(catalog, 2, urls="https://shop.example/pay", titles="Pay for your bag", clicked="Pay now")
+    said(catalog, 3, urls="https://other.example/cart", clicked="Größe 録画を見る")
+    for words, numbers in (
+        ("cart", [1, 3]),
+        ("CART", [1, 3]),
+        ("car", [1, 3]),
+        ('"car"', []),
+        ("shop.example/cart", [1]),
+        ("shop.example/ca", [1]),
+        ("cart shop", [1]),
+        ("your bag", [1, 2]),
+        ('"your bag"', [1, 2]),
+        ('"bag your"', []),
+        ("now", [2]),
+        ("boom", [1]),
+        ("größ", [3]),
+        ("録画", [3]),
+        ("画録", []),
+        ("nothing", []),
+        ("step 2", [1]),
+        # No phrase goes from one field into the next.
+        ('"pay pay"', []),
+        ('"bag pay"', []),
+    ):
+        assert found(catalog, words) == numbers, words
+    assert found(catalog, "pay", words_in=["urls"]) == [2]
+    assert found(catalog, "bag", words_in=["urls", "clicked"]) == []
+    assert found(catalog, "bag", words_in=["titles"]) == [1, 2]
+    assert found(catalog, "cart", project="p2") == []
+    assert found(catalog, "cart", since_ms=make_row(2).start_ms) == [3]
+    assert [r.id[-1] for r in catalog.list(url_words="example/cart", order="start_ms")] == [
+        "1",
+        "3",
+    ]
+    assert catalog.count(url_words="bag") == 0
+    assert found(catalog, "   ") == [1, 2, 3]
+    assert found(catalog, "!!") == []
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "a OR b", "a & b", "NEAR(a)", "{x}: y", "a:*A", "'a'"])
+def test_no_search_is_a_language(catalog: Catalog, text: str) -> None:
+    said(catalog, 1, urls=text, titles=text, console=text, clicked=text)
+    assert found(catalog, text[:400]) in ([], [1])
+
+
+def test_text_of_other_events_is_never_searched(catalog: Catalog) -> None:
+    said(catalog, 1, urls="secret")
+    assert found(catalog, "secret") == [1]
+    row = make_row(1, content_sha256="b" * 64)
+    catalog.upsert([row])
+    assert found(catalog, "secret") == []
+    text = SearchText.of({"urls": ["secret"]})
+    assert not catalog.set_text(row.project, row.id, text, of_sha256=SHA)
+    assert found(catalog, "secret") == []
+    assert catalog.set_text(row.project, row.id, SearchText(urls="open"), of_sha256="b" * 64)
+    assert found(catalog, "open") == [1]
+    catalog.upsert([row])  # the same events: it stays
+    assert found(catalog, "open") == [1]
+
+
+def test_which_rows_have_no_whole_text(catalog: Catalog) -> None:
+    said(catalog, 1, urls="x")
+    catalog.upsert([make_row(n, content_sha256=SHA) for n in (2, 3)] + [make_row(4)])
+    catalog.set_text("p1", "rec-000003", SearchText(urls="y"), of_sha256=SHA, is_whole=False)
+    assert [row.id for row in catalog.without_text()] == ["rec-000002", "rec-000003"]
+    assert found(catalog, "y") == [3]
+
+
+def test_deleted_words_are_gone_from_the_files_after_scrubbing(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    catalog = open_catalog(path)
+    for n in range(50):
+        said(catalog, n, urls=f"https://x.example/{'gonesecret' if n == 7 else n}")
+    assert b"gonesecret" in b"".join(p.read_bytes() for p in tmp_path.iterdir())
+    assert catalog.delete("p1", "rec-000007")
+    assert found(catalog, "gonesecret") == []
+    catalog.scrub()
+    assert b"gonesecret" not in b"".join(p.read_bytes() for p in tmp_path.iterdir())
+    assert len(found(catalog, "example")) == 49
+    catalog.close()
+
+
+def test_scrubbing_keeps_the_words_that_are_there(catalog: Catalog) -> None:
+    said(catalog, 1, urls="kept")
+    said(catalog, 2, urls="gone")
+    catalog.delete("p1", "rec-000002")
+    catalog.scrub()
+    assert found(catalog, "kept") == [1]
+
+
+def test_tags_signals_and_sums(catalog: Catalog) -> None:
+    catalog.upsert([make_row(n, content_sha256=SHA) for n in range(4)])
+    assert catalog.set_tags("p1", "rec-000001", ["bug", "vip"])
+    assert catalog.set_tags("p1", "rec-000002", ["bug"])
+    assert not catalog.set_tags("p1", "none", ["bug"])
+    assert catalog.set_signals("p1", "rec-000002", kinds=["rage", "dead", "rage"], frustration=0.25)
+
+    def ids(**filters: Any) -> list[str]:
+        return [row.id[-1] for row in catalog.list(order="start_ms", **filters)]
+
+    assert catalog.tags() == {"bug": 2, "vip": 1}
+    assert catalog.tags(["p2"]) == {}
+    assert (ids(tags=["bug"]), ids(tags=["bug", "vip"]), ids(tags=["bu"])) == (
+        ["1", "2"],
+        ["1"],
+        [],
+    )
+    assert (ids(signals=["dead", "x"]), ids(signals=["x"])) == (["2"], [])
+    assert (ids(min_frustration=0.25), ids(min_frustration=0.0)) == (["2"], ["2"])
+    assert catalog.get("rec-000002").signals == ["dead", "rage"]
+    catalog.upsert([make_row(2, content_sha256=SHA, clicks=99)])
+    kept = catalog.get("rec-000002")
+    assert (kept.tags, kept.signals, kept.frustration, kept.clicks) == (
+        ["bug"],
+        ["dead", "rage"],
+        0.25,
+        99,
+    )
+    catalog.upsert([make_row(2, content_sha256="b" * 64)])
+    changed = catalog.get("rec-000002")
+    assert (changed.tags, changed.signals, changed.frustration) == (["bug"], [], -1.0)
+    assert catalog.projects() == {"p1": 4}
+    assert catalog.totals() == {
+        "recordings": 4,
+        "archived_bytes": 4000,
+        "raw_bytes": 60_000,
+        "incomplete": 0,
+    }
+
+
+def test_more_filters(catalog: Catalog) -> None:
+    catalog.upsert(
+        [
+            make_row(1, duration_ms=10, errors=2, clicks=5, llm_events=1),
+            make_row(2, duration_ms=20, project="p2"),
+            make_row(3, duration_ms=30, project="p3"),
+        ]
+    )
+
+    def ids(**filters: Any) -> list[str]:
+        return [row.id[-1] for row in catalog.list(order="start_ms", **filters)]
+
+    for filters, wanted in (
+        ({"projects": ["p1", "p3"]}, ["1", "3"]),
+        ({"projects": []}, []),
+        ({"project": "p2", "projects": ["p1"]}, []),
+        ({"max_duration_ms": 20}, ["1", "2"]),
+        ({"min_errors": 1}, ["1"]),
+        ({"min_clicks": 5}, ["1"]),
+        ({"has_llm": True}, ["1"]),
+        ({"has_llm": False}, ["2", "3"]),
+        ({"persons": ["person-2", "x"]}, ["2"]),
+        ({"ids": ["session-3", "rec-000001"]}, ["1", "3"]),
+        ({"project": None, "words": None, "tags": None}, ["1", "2", "3"]),
+    ):
+        assert ids(**filters) == wanted, filters
+        assert catalog.count(**filters) == len(wanted)
+    assert catalog.count(at_most=2) == 2
+    with pytest.raises(TypeError, match="no filter"):
+        catalog.count(secret=1)  # type: ignore[call-arg]
 
 
 def test_state_keys_by_their_beginning(catalog):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
 import resource
 import signal
 import socket
@@ -42,16 +44,40 @@ def get(url):
         return e.code, e.read()
 
 
-def test_where_others_reach_it_there_is_capture_and_no_page(tmp_path, built):
+def test_where_others_reach_it_pages_ask_who_it_is(tmp_path, built):
     url = tmp_path / "a"
     with Archive.open(url, create=True) as archive:
         archive.write(draft(session_id="s-1"))
     with serving("--host", "0.0.0.0", "--archive", url) as server:
         for page in ("/", "/recordings/p/s-1", "/api/recordings", "/files/p/s-1/events.parquet"):
             status, body = get(server.url + page)
-            assert status == 404, page
-            assert b"s-1" not in body
+            assert status in (200, 401), page  # 200: where one signs in
+            assert b"shop.example" not in body
         assert get(f"{server.url}/array/phc_any/config")[0] == 200
+
+
+def test_without_sign_in_it_stays_on_this_machine(tmp_path):
+    result = run("serve", "--host", "0.0.0.0", "--no-auth", "--archive", tmp_path / "a")
+    assert result.exit_code == 2
+    assert "this machine only" in result.stderr
+
+
+def test_the_first_start_prints_where_the_first_administrator_begins(tmp_path, built):
+    with serving("--archive", tmp_path / "a") as server:
+        until(lambda: any("/setup#" in line for line in server.said), "the link is printed")
+        found = re.search(r"(http://\S+)/setup#(\S+)", "".join(server.said))
+        assert found[1] == server.url
+        body = json.dumps({"secret": found[2], "name": "ann", "password": "correct horse battery"})
+        request = urllib.request.Request(
+            f"{server.url}/api/invites/accept",
+            body.encode(),
+            {"content-type": "application/json", "origin": server.url},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            cookie = answer.headers["set-cookie"].partition(";")[0]
+        request = urllib.request.Request(f"{server.url}/api/users", headers={"cookie": cookie})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert [u["name"] for u in json.loads(answer.read())] == ["ann"]
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "example.invalid"])
@@ -77,7 +103,7 @@ def test_it_serves_and_stops(tmp_path, built, how, code):
     url = tmp_path / "a"
     with Archive.open(url, create=True) as archive:
         archive.write(draft(session_id="s-1"))
-    with serving("--archive", url) as server:
+    with serving("--no-auth", "--archive", url) as server:
         status, body = get(f"{server.url}/")
         assert status == 200
         assert b"s-1" in body

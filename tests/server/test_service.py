@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 
@@ -13,9 +14,10 @@ from replayport.archive import Archive
 from replayport.capture.inbox import Schedule
 from replayport.capture.projects import Projects
 from replayport.capture.sdk_files import SdkFilesMissingError
-from replayport.errors import StoreError
+from replayport.catalog.accounts import Accounts
+from replayport.errors import SettingsError, StoreError
 from replayport.player_assets import PlayerNotBuiltError
-from replayport.server.service import inbox_folder, service
+from replayport.server.service import accounts_url, inbox_folder, own_hosts, service
 from replayport.settings import load_settings
 from replayport.testing import serve
 
@@ -57,7 +59,7 @@ def running(tmp_path):
     try:
         with (
             Archive.open(tmp_path / "a", create=True) as archive,
-            service(archive, settings, Projects()) as found,
+            service(archive, settings, Projects(), sign_in=False) as found,
             serve(found.app) as url,
         ):
             yield archive, found, url
@@ -74,7 +76,7 @@ def test_live_then_sealed(running):
     assert b"s-live" in page
     assert b">live<" in page
     about = f"{url}/api/recordings/phc_x/s-live"
-    manifest = json.loads(get(about)[1])
+    manifest = json.loads(get(about)[1])["manifest"]
     assert (manifest["events"], manifest["created_ms"]) == (4, 0)
     version = f"{url}/files/phc_x/s-live/events.parquet?events=4"
     first = get(version)[1]
@@ -85,7 +87,7 @@ def test_live_then_sealed(running):
     while found.inbox.session("phc_x", "s-live") is not None:  # its own thread may be first
         found.sealer.seal_due()
     assert [e.to_rrweb() for e in archive.recording("s-live").events(order="arrival")] == visit()
-    assert json.loads(get(about)[1])["created_ms"] > 0
+    assert json.loads(get(about)[1])["manifest"]["created_ms"] > 0
     assert b">live<" not in get(f"{url}/")[1]
 
 
@@ -106,3 +108,79 @@ def test_where_the_inbox_is(tmp_path):
     with Archive.open(tmp_path / "a", create=True) as archive:
         assert inbox_folder(archive, "") == tmp_path / "a" / "inbox"
         assert inbox_folder(archive, str(tmp_path / "x")) == tmp_path / "x"
+
+
+def test_what_is_sealed_gets_its_person_and_is_told_of(tmp_path):
+    settings = load_settings(
+        {
+            "seal_idle_s": 0.3,
+            "webhook_url": "http://127.0.0.1:9/hook",
+            "webhook_secret": "a secret of some length",
+        },
+        env={},
+        folder=tmp_path,
+    )
+    try:
+        with (
+            Archive.open(tmp_path / "a", create=True) as archive,
+            service(archive, settings, Projects(), sign_in=False) as found,
+            serve(found.app) as url,
+        ):
+            facts = {"posthog_session_id": "s-live", "project": "phc_x", "distinct_id": "kim"}
+            request = urllib.request.Request(
+                f"{url}/api/update-user-session",
+                json.dumps(facts).encode(),
+                {"content-type": "application/json"},
+            )
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                assert json.loads(answer.read())["sealed"] is False
+            assert post(url, body(visit())) == 200
+            deadline = time.monotonic() + 60
+            while not archive.catalog.count(person="kim") and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert archive.recording("s-live").manifest.person.distinct_id == "kim"
+            found.sealer.stop()
+            with Accounts.open(accounts_url(archive, settings)) as accounts:
+                (message,) = accounts.outgoing.list()
+                assert json.loads(message.body)["recording"]["distinct_id"] == "kim"
+    except (PlayerNotBuiltError, SdkFilesMissingError):
+        pytest.skip("the web part is not built")
+
+
+def test_without_sign_in_others_may_not_reach_it(tmp_path):
+    settings = load_settings({}, env={}, folder=tmp_path)
+    with (
+        Archive.open(tmp_path / "a", create=True) as archive,
+        pytest.raises(ValueError, match="this machine"),
+        service(archive, settings, Projects(), sign_in=False, on_loopback=False),
+    ):
+        pass
+
+
+def test_where_accounts_are(tmp_path, monkeypatch):
+    def where(archive, **options):
+        return accounts_url(archive, load_settings(options, env={}, folder=tmp_path))
+
+    with Archive.open(tmp_path / "a", create=True) as archive:
+        assert where(archive) == str(tmp_path / "a" / "server" / "accounts.sqlite")
+        assert where(archive, accounts_url="x.sqlite") == "x.sqlite"
+        assert where(archive, catalog_url="postgresql://h/d") == "postgresql://h/d"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with Archive.open("memory://", create=True) as archive:
+        assert where(archive).startswith(str(tmp_path / "data"))
+
+
+def test_names_of_this_server(tmp_path):
+    def names(**options):
+        return own_hosts(load_settings(options, env={}, folder=tmp_path))
+
+    assert names() == []
+    assert names(public_url="https://replay.example.com/x", allowed_hosts="a, b") == [
+        "a",
+        "b",
+        "replay.example.com",
+    ]
+    for wrong in ("replay.example.com", "ftp://x", "https://", "https://x/?a=b"):
+        with pytest.raises(SettingsError):
+            names(public_url=wrong)

@@ -253,6 +253,58 @@ class Fetcher:
             return MissReason.UNREACHABLE
         return MissReason.TOO_MANY_REDIRECTS
 
+    def post(
+        self, url: str, body: bytes, headers: Iterable[tuple[str, str]] = ()
+    ) -> int | MissReason:
+        """
+        Send something to an address, by the same rules; redirects are not followed.
+
+        Args:
+            url: Absolute.
+            body: JSON.
+            headers: Further ones.
+
+        Returns:
+            The status it answered with, or why it could not be reached.
+        """
+        try:
+            target = _parse(url, any_port=True)
+            with self._turn(target.host):
+                self._deadline.set(self._clock() + self._timeout_s)
+                self.requests += 1
+                with self._pool.stream(
+                    "POST",
+                    target.url,
+                    headers=[
+                        (b"Host", target.host_header),
+                        (b"User-Agent", b"replayport/" + __version__.encode()),
+                        (b"Content-Type", b"application/json"),
+                        (b"Content-Length", b"%d" % len(body)),
+                        *((name.encode(), value.encode()) for name, value in headers),
+                    ],
+                    content=body,
+                    extensions=self._timeouts(),
+                ) as response:
+                    return response.status
+        except MissedError as e:
+            return e.reason
+        except (httpcore.TimeoutException, TimeoutError):
+            return MissReason.TIMED_OUT
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol):
+            return MissReason.UNREACHABLE
+        except (OSError, ValueError):
+            return MissReason.UNREACHABLE
+
+    def _timeouts(self) -> dict[str, Any]:
+        return {
+            "timeout": {
+                "connect": _CONNECT_TIMEOUT_S,
+                "read": self._timeout_s,
+                "write": self._timeout_s,
+                "pool": self._timeout_s,
+            }
+        }
+
     def _redirected(self, url: str, location: str) -> str:
         try:
             return str(URL(location, url).href)
@@ -273,14 +325,7 @@ class Fetcher:
                     (b"Accept", b"*/*"),
                     (b"Accept-Encoding", b"gzip"),
                 ],
-                extensions={
-                    "timeout": {
-                        "connect": _CONNECT_TIMEOUT_S,
-                        "read": self._timeout_s,
-                        "write": self._timeout_s,
-                        "pool": self._timeout_s,
-                    }
-                },
+                extensions=self._timeouts(),
             ) as response:
                 return self._answer(url, response)
 

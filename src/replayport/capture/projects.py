@@ -163,6 +163,12 @@ class Projects:
             )
         return project
 
+    def names(self) -> list[str]:
+        """Give the projects known of: configured ones, or those whose token came by."""
+        return sorted(
+            {p.name for p in (*(self.configured or {}).values(), *self._announced.values())}
+        )
+
     def all(self) -> list[Project]:
         """Give the configured projects; none when every token is taken."""
         return list((self.configured or {}).values())

@@ -115,6 +115,7 @@ class Sealer:
         max_recording_bytes: int = MAX_RECORDING_BYTES,
         workers: int = 4,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        on_sealed: Callable[[str, str], None] = lambda _project, _recording_id: None,
     ) -> None:
         """
         Make a sealer; give the inbox its schedule.
@@ -129,8 +130,11 @@ class Sealer:
             max_recording_bytes: Largest recording, decoded; see `capture.assemble`.
             workers: Sessions sealed at a time: an archive far away is slow to answer.
             clock_ms: The server's clock.
+            on_sealed: Told a recording's project and id when it is in the archive, before its
+                requests are forgotten; again when a crash came between.
         """
         self._inbox = inbox
+        self._on_sealed = on_sealed
         self._archive = archive
         self._keep_analytics_ms = int(keep_analytics_s * 1000)
         self._max_recording_bytes = max_recording_bytes
@@ -242,6 +246,8 @@ class Sealer:
     def _seal(self, session: PendingSession) -> Outcome:
         assembly, ids = self._assemble(session.project, session.session_id)
         outcome = self._store(session, assembly)
+        if outcome in (Outcome.SEALED, Outcome.MERGED, Outcome.KNOWN):
+            self._on_sealed(safe_project(session.project), safe_id(session.session_id))
         if outcome is not Outcome.WAITING:
             self._inbox.forget(session.project, session.session_id, ids)
         return outcome

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypedDict, Unpack
+
+from replayport.catalog.words import SearchText
 
 JsonObject = dict[str, Any]
-PageKey = tuple[int, str, str]
+PageKey = tuple[float, str, str]
 """Where a page ended: the value ordered by, then project and id of its last row."""
 
 ORDER_FIELDS: Final = (
@@ -26,10 +28,58 @@ ORDER_FIELDS: Final = (
     "clicks",
     "inputs",
     "errors",
+    "frustration",
     "archived_bytes",
     "raw_bytes",
 )
 """What `Catalog.list` can order by; with ``-`` in front, largest first."""
+
+NOT_SCORED: Final = -1.0
+"""`RecordingRow.frustration` of a recording nobody scored."""
+
+
+class Filters(TypedDict, total=False):
+    """Which recordings: all that is given must hold, None counts as not given."""
+
+    project: str | None
+    """Only of this project."""
+    projects: Sequence[str] | None
+    """Only of these projects; of none when empty."""
+    since_ms: int | None
+    """Started at or after, epoch milliseconds."""
+    until_ms: int | None
+    """Started before, epoch milliseconds."""
+    person: str | None
+    """Only of this ``distinct_id``."""
+    persons: Sequence[str] | None
+    """Only of one of these distinct ids."""
+    url_contains: str | None
+    """A URL visited contains this, character for character."""
+    url_words: str | None
+    """Words of a URL visited, in a row, the last may be cut short: ``shop.example/pay``. Unlike
+    `url_contains` it is found by an index."""
+    min_duration_ms: int | None
+    """At least this long."""
+    max_duration_ms: int | None
+    """At most this long."""
+    min_errors: int | None
+    """At least so many console errors."""
+    min_clicks: int | None
+    """At least so many clicks."""
+    signals: Sequence[str] | None
+    """At least one of these kinds of signals was found."""
+    min_frustration: float | None
+    """Scored at least this, 0 to 1."""
+    has_llm: bool | None
+    """With LLM events, or without."""
+    tags: Sequence[str] | None
+    """Has all of these tags."""
+    words: str | None
+    """Text to search for, see `replayport.catalog.words.parse_query`."""
+    words_in: Sequence[str] | None
+    """Where to search, of `replayport.catalog.words.FIELDS`; everywhere when None."""
+    ids: Sequence[str] | None
+    """Only with one of these session ids or ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +130,30 @@ class RecordingRow:
     """Number of input events."""
     errors: int = 0
     """Number of console errors."""
+    person_label: str | None = None
+    """Name or e-mail of the person, to show; None when none is known."""
+    llm_events: int = 0
+    """Number of LLM events (``$ai_…``) of the session."""
+    signals_text: str = ""
+    """Kinds of frustration signals found, one a line."""
+    frustration: float = NOT_SCORED
+    """0 to 1; `NOT_SCORED` when nobody scored it."""
+    activity: str = ""
+    """How busy each part of it was: digits 0 to 9, equally long parts; may be empty."""
+    tags_text: str = ""
+    """Tags people gave it, one a line, in order."""
+    content_sha256: str = ""
+    """Of its events and analytics: what its searchable text is made of."""
+
+    @property
+    def tags(self) -> list[str]:
+        """Tags, in order."""
+        return self.tags_text.split("\n") if self.tags_text else []
+
+    @property
+    def signals(self) -> list[str]:
+        """Kinds of signals."""
+        return self.signals_text.split("\n") if self.signals_text else []
 
     def page_key(self, order: str = "-start_ms") -> PageKey:
         """
@@ -130,11 +204,16 @@ class Catalog(Protocol):
     Every method raises `CatalogError` when the database fails.
     """
 
+    was_outdated: bool
+    """Its tables were of an older version and have been made anew: rows are missing, state is
+    there. `Archive.open` fills it."""
+
     def upsert(self, rows: Iterable[RecordingRow]) -> None:
         """
-        Add rows, replacing those of the same project and id.
+        Add rows, replacing those of the same project and id, except for their tags.
 
-        Takes the rows in batches, each all or nothing; the iterable may be endless in size.
+        A row whose ``content_sha256`` changes loses its searchable text, signals and score; one
+        whose events are the same keeps them, whatever is given. Takes the rows in batches, each all or nothing; the iterable may be endless in size.
         """
 
     def get(self, id: str, project: str | None = None) -> RecordingRow:  # noqa: A002 - the field's name
@@ -155,52 +234,112 @@ class Catalog(Protocol):
     def list(
         self,
         *,
-        project: str | None = None,
-        since_ms: int | None = None,
-        until_ms: int | None = None,
-        person: str | None = None,
-        url_contains: str | None = None,
-        min_duration_ms: int | None = None,
         order: str = "-start_ms",
         limit: int | None = None,
         after: PageKey | None = None,
+        **filters: Unpack[Filters],
     ) -> Iterator[RecordingRow]:
         """
         Yield recordings in order, holding one page in memory and no lock between pages.
 
         Args:
-            project: Only of this project.
-            since_ms: Started at or after, epoch milliseconds.
-            until_ms: Started before, epoch milliseconds.
-            person: Only of this ``distinct_id``.
-            url_contains: A URL visited contains this, character for character.
-            min_duration_ms: At least this long.
             order: One of `ORDER_FIELDS`, with ``-`` for largest first. Equal ones are
                 ordered by project and id, in the same direction.
             limit: At most so many; all when None.
             after: Go on behind this place, see `RecordingRow.page_key`.
+            filters: See `Filters`.
 
         Yields:
             Each recording once, unless its ordered value changes meanwhile.
         """
 
-    def count(
+    def count(self, *, at_most: int | None = None, **filters: Unpack[Filters]) -> int:
+        """Count what `list` would yield, no further than ``at_most``."""
+
+    def projects(self) -> dict[str, int]:
+        """Give each project with how many recordings it has, by name."""
+
+    def totals(self) -> dict[str, int]:
+        """Give ``recordings``, ``archived_bytes``, ``raw_bytes`` and ``incomplete`` of all."""
+
+    def tags(self, projects: Sequence[str] | None = None) -> dict[str, int]:
+        """Give each tag with how many recordings have it, of some projects or of all."""
+
+    def set_tags(self, project: str, id: str, tags: Sequence[str]) -> bool:  # noqa: A002 - the field's name
+        """Say which tags a recording has; False when there is no such row."""
+
+    def set_signals(
         self,
+        project: str,
+        id: str,  # noqa: A002 - the field's name
         *,
-        project: str | None = None,
-        since_ms: int | None = None,
-        until_ms: int | None = None,
-        person: str | None = None,
-        url_contains: str | None = None,
-        min_duration_ms: int | None = None,
+        kinds: Iterable[str],
+        frustration: float | None,
+    ) -> bool:
+        """
+        Say which signals were found in a recording, and its score.
+
+        Args:
+            project: Its project.
+            id: Its id.
+            kinds: Of the signals.
+            frustration: 0 to 1; None when there is no score.
+
+        Returns:
+            False when there is no such row.
+        """
+
+    def set_text(
+        self,
+        project: str,
+        id: str,  # noqa: A002 - the field's name
+        text: SearchText,
+        *,
+        of_sha256: str,
+        is_whole: bool = True,
+    ) -> bool:
+        """
+        Say what of a recording is found by `Filters` ``words``.
+
+        Args:
+            project: Its project.
+            id: Its id.
+            text: In place of what was there.
+            of_sha256: Digest of the events it was made of.
+            is_whole: False when more could be made of them: `without_text` gives it again.
+
+        Returns:
+            False, and nothing changes, unless the row says ``content_sha256`` of that: a text
+            of other events than the stored ones is never searched.
+        """
+
+    def set_texts(
+        self, texts: Iterable[tuple[str, str, SearchText, str]], *, is_whole: bool = True
     ) -> int:
-        """Count what `list` would yield."""
+        """
+        Do `set_text` for many, in batches.
+
+        Args:
+            texts: Project, id, text, and digest of the events it was made of.
+            is_whole: As in `set_text`.
+
+        Returns:
+            How many were stored.
+        """
+
+    def without_text(self) -> Iterator[RecordingRow]:
+        """Yield the rows that have no whole searchable text of their present events."""
 
     def delete(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
         """Remove a row and its scores; False when there was none."""
 
     def put_scores(self, rows: Iterable[ScoreRow]) -> None:
-        """Add scores, replacing those of the same recording and model."""
+        """
+        Add scores, replacing those of the same recording and model.
+
+        The newest of a recording as it is becomes its row's ``frustration``, and the kinds in its
+        reasons its signals.
+        """
 
     def scores(self, *, model: str | None = None, project: str | None = None) -> Iterator[ScoreRow]:
         """

@@ -3,7 +3,8 @@ The catalog in SQLite or PostgreSQL; the only place with SQL.
 
 ```
 replayport_schema       version                         one row
-replayport_recordings   one column a field of RecordingRow, primary key (project, id)
+replayport_recordings   one column a field of RecordingRow, unique (project, id), and ``n``
+replayport_texts        by ``n``: what full-text search finds; FTS5, or a tsvector with GIN
 replayport_state        key, value (JSON text)
 replayport_scores       one column a field of ScoreRow, primary key (project, id, model)
 ```
@@ -28,12 +29,13 @@ import difflib
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -41,7 +43,16 @@ from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from replayport.catalog.base import JsonObject, PageKey, RecordingRow, ScoreRow, order_field
+from replayport.catalog.base import (
+    NOT_SCORED,
+    Filters,
+    JsonObject,
+    PageKey,
+    RecordingRow,
+    ScoreRow,
+    order_field,
+)
+from replayport.catalog.words import FIELDS, Query, SearchText, Term, parse_query
 from replayport.errors import (
     AmbiguousRecordingError,
     CatalogError,
@@ -49,13 +60,16 @@ from replayport.errors import (
     RecordingNotFoundError,
 )
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Of the tables; independent of the version of the recording format."""
 
 _BUSY_TIMEOUT_S: Final = 30
 _BATCH_ROWS: Final = 500
 _PAGE_ROWS: Final = 500
 _NEAR_POOL: Final = 200
+_FEW_SQLITE: Final = 5_000
+_FEW_POSTGRES: Final = 2_000
+"""Up to so many found by their words are few, see `SqlCatalog._has_words`; bench/catalog.py."""
 _ADVISORY_LOCK: Final = 0x7265706C6179  # "replay"; any number of our own
 _DAMAGED_CODES: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 
@@ -105,8 +119,10 @@ _schema = sa.Table(
 _recordings = sa.Table(
     "replayport_recordings",
     _metadata,
-    sa.Column("project", _AnyText, primary_key=True),
-    sa.Column("id", _AnyText, primary_key=True),
+    # A number, because FTS5 knows its rows by one.
+    sa.Column("n", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+    sa.Column("project", _AnyText, nullable=False),
+    sa.Column("id", _AnyText, nullable=False),
     sa.Column("session_id", _AnyText, nullable=False),
     sa.Column("key_prefix", _AnyText, nullable=False),
     sa.Column("start_ms", sa.BigInteger, nullable=False),
@@ -127,15 +143,51 @@ _recordings = sa.Table(
     sa.Column("clicks", sa.BigInteger, nullable=False),
     sa.Column("inputs", sa.BigInteger, nullable=False),
     sa.Column("errors", sa.BigInteger, nullable=False),
+    sa.Column("person_label", _AnyText),
+    sa.Column("llm_events", sa.BigInteger, nullable=False),
+    sa.Column("signals_text", _AnyText, nullable=False),
+    sa.Column("frustration", sa.Double, nullable=False),
+    sa.Column("activity", _AnyText, nullable=False),
+    sa.Column("tags_text", _AnyText, nullable=False),
+    sa.Column("content_sha256", _AnyText, nullable=False),
+    sa.UniqueConstraint("project", "id"),
     # The first two end in what breaks ties, so a page is read without sorting.
     sa.Index("replayport_recordings_by_start", "start_ms", "project", "id"),
     sa.Index("replayport_recordings_by_project", "project", "start_ms", "id"),
     sa.Index("replayport_recordings_by_id", "id", "project"),
+    # What the app offers to order by.
+    sa.Index("replayport_recordings_by_duration", "duration_ms", "project", "id"),
+    sa.Index("replayport_recordings_by_errors", "errors", "project", "id"),
+    sa.Index("replayport_recordings_by_frustration", "frustration", "project", "id"),
     # Hash, because sources choose these texts and PostgreSQL's trees refuse long ones
     # (2,704 bytes). SQLite has one kind of index and no such limit.
     sa.Index("replayport_recordings_by_person", "distinct_id", postgresql_using="hash"),
     sa.Index("replayport_recordings_by_session", "session_id", postgresql_using="hash"),
 )
+_texts = sa.table(
+    "replayport_texts",
+    sa.column("n", sa.BigInteger),
+    sa.column("of_sha256", sa.Text),
+    sa.column("is_whole", sa.Boolean),
+    sa.column("words", postgresql.TSVECTOR),
+)
+"""As PostgreSQL has it."""
+
+_FTS = """\
+CREATE VIRTUAL TABLE IF NOT EXISTS replayport_texts USING fts5(
+    urls, titles, console, clicked, of_sha256 UNINDEXED,
+    is_whole UNINDEXED, tokenize = 'ascii')"""
+_TSVECTOR = (
+    (
+        "CREATE TABLE IF NOT EXISTS replayport_texts ("
+        "n bigint PRIMARY KEY, of_sha256 text NOT NULL, is_whole boolean NOT NULL, "
+        "words tsvector NOT NULL)"
+    ),
+    "CREATE INDEX IF NOT EXISTS replayport_texts_by_words ON replayport_texts USING gin (words)",
+)
+_WEIGHTS: Final = {"urls": "A", "titles": "B", "console": "C", "clicked": "D"}
+"""PostgreSQL's four labels of a position stand for the four fields."""
+
 _state = sa.Table(
     "replayport_state",
     _metadata,
@@ -160,6 +212,12 @@ _scores = sa.Table(
 
 _SCORE_FIELDS: Final = tuple(field.name for field in fields(ScoreRow))
 _FIELDS: Final = tuple(field.name for field in fields(RecordingRow))
+_KEPT: Final = ("project", "id", "tags_text")
+"""Not changed by `upsert`: tags are said by people, not by the manifest."""
+
+_OF_EVENTS: Final = ("signals_text", "frustration")
+"""Kept by `upsert` while the events are the same: they were found in them."""
+
 _COLUMNS: Final = tuple(_recordings.c[name] for name in _FIELDS)
 _HAS: Final = sa.select(sa.literal(1)).where(
     _recordings.c.project == sa.bindparam("of_project"), _recordings.c.id == sa.bindparam("of_id")
@@ -265,8 +323,14 @@ class SqlCatalog:
         self._engine = engine
         self._name = name
         self._postgres = engine.dialect.name == "postgresql"
+        self.was_outdated = False
         insert = (postgresql if self._postgres else sqlite).insert(_recordings)
-        changed = {name: insert.excluded[name] for name in _FIELDS if name not in ("project", "id")}
+        changed: dict[str, Any] = {
+            name: insert.excluded[name] for name in _FIELDS if name not in _KEPT
+        }
+        is_same = _recordings.c.content_sha256 == insert.excluded.content_sha256
+        for name in _OF_EVENTS:
+            changed[name] = sa.case((is_same, _recordings.c[name]), else_=insert.excluded[name])
         self._upsert = insert.on_conflict_do_update(index_elements=["project", "id"], set_=changed)
 
     def prepare(self, *, rebuild: bool) -> None:
@@ -279,24 +343,24 @@ class SqlCatalog:
             if sa.inspect(db).has_table(_schema.name):
                 found = db.execute(sa.select(sa.func.max(_schema.c.version))).scalar()
             if found is not None and found != SCHEMA_VERSION:
-                if not rebuild:
-                    raise CatalogError(self._other_version(found))
-                _metadata.drop_all(db)
+                if not rebuild and found > SCHEMA_VERSION:
+                    raise CatalogError(self._newer_version(found))
+                db.execute(sa.text("DROP TABLE IF EXISTS replayport_texts"))
+                # State stays: rows are made again from the manifests, how far pulls got is not.
+                keep = () if rebuild else (_state,)
+                _metadata.drop_all(db, [t for t in _metadata.sorted_tables if t not in keep])
+                self.was_outdated = not rebuild
                 found = None
             _metadata.create_all(db)
+            for statement in _TSVECTOR if self._postgres else (_FTS,):
+                db.exec_driver_sql(statement)
             if found is None:
                 db.execute(_schema.insert().values(version=SCHEMA_VERSION))
 
-    def _other_version(self, found: int) -> str:
-        if found > SCHEMA_VERSION:
-            return (
-                f"{self._name} has schema version {found}, this package knows "
-                f"{SCHEMA_VERSION}. A newer replayport made it. "
-                "Upgrade: pip install -U replayport"
-            )
+    def _newer_version(self, found: int) -> str:
         return (
-            f"{self._name} has schema version {found}, this package needs {SCHEMA_VERSION}. "
-            "It is only an index of the manifests. Make it again: replayport reindex"
+            f"{self._name} has schema version {found}, this package knows {SCHEMA_VERSION}. "
+            "A newer replayport made it. Upgrade: pip install -U replayport"
         )
 
     @contextmanager
@@ -334,6 +398,31 @@ class SqlCatalog:
             ordered = sorted(batch, key=lambda row: (row.project, row.id))
             with self._writing() as db:
                 db.execute(self._upsert, [_values(row) for row in ordered])
+                self._drop_stale_texts(db, ordered)
+
+    def _drop_stale_texts(self, db: Connection, rows: Sequence[RecordingRow]) -> None:
+        """Remove texts of rows just written that were made of other events."""
+        c = _recordings.c
+        key: Any = _texts.c.n if self._postgres else sa.literal_column("replayport_texts.rowid")
+        query = (
+            sa.select(c.n)
+            .select_from(_recordings)
+            .join(_texts, key == c.n)
+            .where(
+                sa.tuple_(c.project, c.id).in_([(row.project, row.id) for row in rows]),
+                _texts.c.of_sha256 != c.content_sha256,
+            )
+        )
+        self._drop_texts(db, list(db.scalars(query)))
+
+    def _drop_texts(self, db: Connection, numbers: Sequence[int]) -> None:
+        if not numbers:
+            return
+        name = "n" if self._postgres else "rowid"
+        db.execute(
+            sa.text(f"DELETE FROM replayport_texts WHERE {name} = :n"),  # noqa: S608 - ours
+            [{"n": n} for n in numbers],
+        )
 
     def get(self, id: str, project: str | None = None) -> RecordingRow:  # noqa: A002 - the field's name
         """Find a recording, see `Catalog.get`."""
@@ -433,46 +522,265 @@ class SqlCatalog:
             left = None if left is None else left - len(rows)
 
     def _where(
-        self,
-        *,
-        project: str | None = None,
-        since_ms: int | None = None,
-        until_ms: int | None = None,
-        person: str | None = None,
-        url_contains: str | None = None,
-        min_duration_ms: int | None = None,
+        self, *, all_wanted: bool = False, **filters: Unpack[Filters]
     ) -> Sequence[sa.ColumnElement[bool]]:
+        unknown = filters.keys() - Filters.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"no filter is called {min(unknown)!r}")
         c = _recordings.c
-        where: list[sa.ColumnElement[bool]] = []
-        if project is not None:
-            where.append(c.project == project)
-        if since_ms is not None:
-            where.append(c.start_ms >= since_ms)
-        if until_ms is not None:
-            where.append(c.start_ms < until_ms)
-        if person is not None:
-            where.append(c.distinct_id == person)
-        if url_contains is not None:
-            # Not LIKE: its % and _ are everyday in URLs, and case differs by database.
-            position = sa.func.strpos if self._postgres else sa.func.instr
-            text = sa.literal(url_contains, _AnyText())
-            where.append(sa.or_(position(c.urls_text, text) > 0, position(c.first_url, text) > 0))
-        if min_duration_ms is not None:
-            where.append(c.duration_ms >= min_duration_ms)
+        given = {name: value for name, value in filters.items() if value is not None}
+        where: list[sa.ColumnElement[bool]] = [
+            made(given[name]) for name, made in _CONDITIONS.items() if name in given
+        ]
+        if "url_contains" in given:
+            text = sa.literal(given["url_contains"], _AnyText())
+            where.append(
+                sa.or_(self._position(c.urls_text, text) > 0, self._position(c.first_url, text) > 0)
+            )
+        if "tags" in given:
+            where += [self._has_line(c.tags_text, tag) for tag in given["tags"]]  # type: ignore[attr-defined]
+        if "signals" in given:
+            kinds = [self._has_line(c.signals_text, kind) for kind in given["signals"]]  # type: ignore[attr-defined]
+            where.append(sa.or_(sa.false(), *kinds))
+        for name, fields_ in (
+            ("words", filters.get("words_in") or FIELDS),
+            ("url_words", ("urls",)),
+        ):
+            if name in given:
+                query = parse_query(str(given[name]), fields_)
+                if query.terms:
+                    where.append(self._has_words(query, all_wanted=all_wanted))
+                elif str(given[name]).strip():
+                    where.append(sa.false())  # nothing in it is a word, so nothing has it
         return where
 
-    def count(self, **filters: Any) -> int:
-        """Count recordings, see `Catalog.count`."""
-        query = sa.select(sa.func.count()).select_from(_recordings).where(*self._where(**filters))
+    def _position(self, column: Any, text: Any) -> sa.ColumnElement[int]:
+        # Not LIKE: its % and _ are everyday in URLs, and case differs by database.
+        return (sa.func.strpos if self._postgres else sa.func.instr)(column, text)
+
+    def _has_line(self, column: Any, line: str) -> sa.ColumnElement[bool]:
+        lines = sa.literal("\n", _AnyText()).concat(column).concat("\n")
+        return sa.and_(
+            column != "", self._position(lines, sa.literal(f"\n{line}\n", _AnyText())) > 0
+        )
+
+    def _has_words(self, query: Query, *, all_wanted: bool) -> sa.ColumnElement[bool]:
+        """
+        Say that a row's text has all terms, in the way that suits how many have.
+
+        Few: their numbers, and the rest of the question is asked of those. Many: each row is
+        looked at in the order wanted, for a page of them is soon found; planners cannot tell,
+        because they know nothing of how often the beginning of a word occurs. Nor does it
+        help where all are wanted, as for counting.
+        """
+        matching = self._matching(query)
+        if all_wanted:
+            return _recordings.c.n.in_(matching)
+        few = _FEW_POSTGRES if self._postgres else _FEW_SQLITE
         with self._reading() as db:
-            return int(db.execute(query).scalar_one())
+            if self._postgres:  # a limit lures it into looking at every row
+                db.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            numbers = list(db.scalars(matching.limit(few + 1)))
+        if len(numbers) <= few:
+            return _recordings.c.n.in_(numbers if self._postgres else matching)
+        if self._postgres:
+            one = matching.where(_texts.c.n == _recordings.c.n).correlate(_recordings)
+            # OFFSET keeps it from making a join of it, which would look at all rows.
+            return sa.exists(one.offset(0))
+        # FTS5 would look through its index once a row; the words stand in the row as well.
+        rowid: Any = sa.literal_column("replayport_texts.rowid")
+        one = sa.select(rowid).select_from(_texts).where(rowid == _recordings.c.n)
+        return sa.exists(
+            one.where(*(_stands_in(t, query) for t in query.terms)).correlate(_recordings)
+        )
+
+    def _matching(self, query: Query) -> sa.Select[Any]:
+        """Select the numbers of the rows whose text has all terms."""
+        if not self._postgres:
+            columns = " ".join(query.fields)
+            text = " AND ".join(
+                f"{{{columns}}} : ({' + '.join(term.words)}{' *' if term.is_prefix else ''})"
+                for term in query.terms
+            )
+            return (
+                sa.select(sa.literal_column("rowid", sa.Integer))
+                .select_from(_texts)
+                .where(
+                    sa.literal_column("replayport_texts").op("MATCH")(sa.literal(text, sa.Text()))
+                )
+            )
+        everywhere = set(query.fields) == set(FIELDS)
+        labels = [""] if everywhere else [_WEIGHTS[f] for f in query.fields]
+        text = " & ".join(
+            "("
+            + " | ".join(
+                " <-> ".join(
+                    f"'{word}':{'*' if term.is_prefix and n == len(term.words) - 1 else ''}{label}"
+                    for n, word in enumerate(term.words)
+                )
+                for label in labels
+            )
+            + ")"
+            for term in query.terms
+        )
+        return sa.select(_texts.c.n).where(
+            _texts.c.words.op("@@")(sa.cast(sa.literal(text, sa.Text()), postgresql.TSQUERY))
+        )
+
+    def count(self, *, at_most: int | None = None, **filters: Unpack[Filters]) -> int:
+        """Count recordings, see `Catalog.count`."""
+        found = (
+            sa.select(sa.literal(1))
+            .select_from(_recordings)
+            .where(*self._where(all_wanted=True, **filters))
+        )
+        if at_most is not None:
+            found = found.limit(at_most)
+        with self._reading() as db:
+            return int(
+                db.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one()
+            )
+
+    def projects(self) -> dict[str, int]:
+        """Give each project with how many recordings it has."""
+        c = _recordings.c
+        query = sa.select(c.project, sa.func.count()).group_by(c.project).order_by(c.project)
+        with self._reading() as db:
+            return {str(row[0]): int(row[1]) for row in db.execute(query)}
+
+    def totals(self) -> dict[str, int]:
+        """Give sums over all recordings, see `Catalog.totals`."""
+        c = _recordings.c
+        query = sa.select(
+            sa.func.count(),
+            sa.func.sum(c.archived_bytes),
+            sa.func.sum(c.raw_bytes),
+            sa.func.sum(sa.case((c.complete, 0), else_=1)),
+        )
+        with self._reading() as db:
+            found = db.execute(query).one()
+        names = ("recordings", "archived_bytes", "raw_bytes", "incomplete")
+        return {name: int(n or 0) for name, n in zip(names, found, strict=True)}
+
+    def tags(self, projects: Sequence[str] | None = None) -> dict[str, int]:
+        """Give each tag with how many recordings have it."""
+        c = _recordings.c
+        query = sa.select(c.tags_text, sa.func.count()).where(c.tags_text != "")
+        if projects is not None:
+            query = query.where(c.project.in_(projects))
+        found: Counter[str] = Counter()
+        with self._reading() as db:
+            for text, n in db.execute(query.group_by(c.tags_text)):
+                for tag in text.split("\n"):
+                    found[tag] += n
+        return dict(sorted(found.items()))
+
+    def set_tags(self, project: str, id: str, tags: Sequence[str]) -> bool:  # noqa: A002 - the field's name
+        """Say which tags a recording has; False when there is no such row."""
+        c = _recordings.c
+        statement = (
+            sa.update(_recordings)
+            .where(c.project == project, c.id == id)
+            .values(tags_text="\n".join(tags))
+        )
+        with self._writing() as db:
+            return bool(db.execute(statement).rowcount)
+
+    def set_signals(
+        self,
+        project: str,
+        id: str,  # noqa: A002 - the field's name
+        *,
+        kinds: Iterable[str],
+        frustration: float | None,
+    ) -> bool:
+        """Say which signals were found, see `Catalog.set_signals`."""
+        c = _recordings.c
+        statement = (
+            sa.update(_recordings)
+            .where(c.project == project, c.id == id)
+            .values(
+                signals_text="\n".join(sorted(set(kinds))),
+                frustration=NOT_SCORED if frustration is None else frustration,
+            )
+        )
+        with self._writing() as db:
+            return bool(db.execute(statement).rowcount)
+
+    def set_text(
+        self,
+        project: str,
+        id: str,  # noqa: A002 - the field's name
+        text: SearchText,
+        *,
+        of_sha256: str,
+        is_whole: bool = True,
+    ) -> bool:
+        """Say what of a recording is found, see `Catalog.set_text`."""
+        return bool(self.set_texts([(project, id, text, of_sha256)], is_whole=is_whole))
+
+    def set_texts(
+        self, texts: Iterable[tuple[str, str, SearchText, str]], *, is_whole: bool = True
+    ) -> int:
+        """Say what of many is found, see `Catalog.set_texts`."""
+        c = _recordings.c
+        remaining, done = iter(texts), 0
+        while batch := list(islice(remaining, _BATCH_ROWS)):
+            named = {(project, id_): (text, sha) for project, id_, text, sha in batch}
+            query = (
+                sa.select(c.n, c.project, c.id, c.content_sha256)
+                .where(sa.tuple_(c.project, c.id).in_(list(named)), c.content_sha256 != "")
+                .order_by(c.project, c.id)
+            )
+            with self._writing() as db:
+                # Locked: a row's events must not change between here and the end.
+                rows: list[dict[str, Any]] = []
+                for n, project, id_, stored_sha in db.execute(query.with_for_update()):
+                    text, sha = named[project, id_]
+                    if sha == stored_sha:
+                        rows.append({"n": n, "of_sha256": sha, "is_whole": is_whole})
+                        rows[-1] |= (
+                            {"words": _tsvector(text)} if self._postgres else _columns_of(text)
+                        )
+                self._drop_texts(db, [row["n"] for row in rows])
+                if rows:
+                    db.execute(_INSERT_TSVECTOR if self._postgres else _INSERT_FTS, rows)
+            done += len(rows)
+        return done
+
+    def without_text(self) -> Iterator[RecordingRow]:
+        """Yield the rows without searchable text, see `Catalog.without_text`."""
+        c = _recordings.c
+        last = -1
+        while True:
+            key = "n" if self._postgres else "rowid"
+            there: Any = (
+                sa.select(sa.literal_column(key)).select_from(_texts).where(_texts.c.is_whole)
+            )
+            query = (
+                sa.select(c.n, *_COLUMNS)
+                .where(c.n > last, c.content_sha256 != "", c.n.not_in(there))
+                .order_by(c.n)
+                .limit(_PAGE_ROWS)
+            )
+            with self._reading() as db:
+                found = db.execute(query).all()
+            for n, *values in found:
+                last = n
+                yield RecordingRow(*values)
+            if len(found) < _PAGE_ROWS:
+                return
 
     def delete(self, project: str, id: str) -> bool:  # noqa: A002 - the field's name
         """Remove a row; False when there was none."""
         c, s = _recordings.c, _scores.c
         with self._writing() as db:
-            done = db.execute(sa.delete(_recordings).where(c.project == project, c.id == id))
+            n = db.execute(sa.select(c.n).where(c.project == project, c.id == id)).scalar()
             db.execute(sa.delete(_scores).where(s.project == project, s.id == id))
+            if n is None:
+                return False
+            self._drop_texts(db, [n])
+            done = db.execute(sa.delete(_recordings).where(c.n == n))
             return bool(done.rowcount)
 
     def put_scores(self, rows: Iterable[ScoreRow]) -> None:
@@ -489,6 +797,7 @@ class SqlCatalog:
                     statement,
                     [{name: getattr(row, name) for name in _SCORE_FIELDS} for row in ordered],
                 )
+                db.execute(_SHOW_SCORE, [_shown_score(row) for row in ordered])
 
     def scores(self, *, model: str | None = None, project: str | None = None) -> Iterator[ScoreRow]:
         """Yield scores, highest first, see `Catalog.scores`."""
@@ -508,6 +817,7 @@ class SqlCatalog:
     def clear(self) -> None:
         """Remove all rows and scores; state stays."""
         with self._writing() as db:
+            db.execute(sa.text("DELETE FROM replayport_texts"))
             db.execute(sa.delete(_recordings))
             db.execute(sa.delete(_scores))
 
@@ -555,10 +865,14 @@ class SqlCatalog:
                 if self._postgres:
                     connection.rollback()
                     connection.driver_connection.autocommit = True  # type: ignore[union-attr]
-                    for table in (_recordings, _state):
+                    for table in (_recordings, _texts, _scores, _state):
                         cursor.execute(f"VACUUM FULL {table.name}")
                     connection.driver_connection.autocommit = False  # type: ignore[union-attr]
                 else:
+                    # Words of removed rows stay in older parts of the index until they are merged.
+                    cursor.execute(
+                        "INSERT INTO replayport_texts(replayport_texts) VALUES ('optimize')"
+                    )
                     cursor.execute("VACUUM")
                     cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                     if cursor.fetchall()[0][0]:
@@ -577,6 +891,89 @@ class SqlCatalog:
     def close(self) -> None:
         """Give back files and connections."""
         self._engine.dispose()
+
+
+_CONDITIONS: Final[dict[str, Callable[[Any], sa.ColumnElement[bool]]]] = {
+    "project": lambda v: _recordings.c.project == v,
+    "projects": lambda v: _recordings.c.project.in_(list(v)),
+    "since_ms": lambda v: _recordings.c.start_ms >= v,
+    "until_ms": lambda v: _recordings.c.start_ms < v,
+    "person": lambda v: _recordings.c.distinct_id == v,
+    "persons": lambda v: _recordings.c.distinct_id.in_(list(v)),
+    "min_duration_ms": lambda v: _recordings.c.duration_ms >= v,
+    "max_duration_ms": lambda v: _recordings.c.duration_ms <= v,
+    "min_errors": lambda v: _recordings.c.errors >= v,
+    "min_clicks": lambda v: _recordings.c.clicks >= v,
+    "min_frustration": lambda v: _recordings.c.frustration >= v,
+    "has_llm": lambda v: _recordings.c.llm_events > 0 if v else _recordings.c.llm_events == 0,
+    "ids": lambda v: sa.or_(_recordings.c.session_id.in_(list(v)), _recordings.c.id.in_(list(v))),
+}
+"""Filters that are one comparison."""
+
+
+def _stands_in(term: Term, query: Query) -> sa.ColumnElement[bool]:
+    """Say that a row's words have a term in one of the fields, word for word."""
+    wanted = f" {' '.join(term.words)}{'' if term.is_prefix else ' '}"
+    return sa.or_(
+        *(
+            sa.func.instr(sa.literal(" ") + sa.column(name) + sa.literal(" "), wanted) > 0
+            for name in query.fields
+        )
+    )
+
+
+_SHOW_SCORE: Final = (
+    sa.update(_recordings)
+    .where(
+        _recordings.c.project == sa.bindparam("of_project"),
+        _recordings.c.id == sa.bindparam("of_id"),
+        _recordings.c.created_ms == sa.bindparam("of_created_ms"),
+    )
+    .values(frustration=sa.bindparam("shown"), signals_text=sa.bindparam("kinds"))
+)
+"""Lists are filtered and ordered by the newest score of a recording as it is."""
+
+
+def _shown_score(row: ScoreRow) -> dict[str, Any]:
+    try:
+        reasons = json.loads(row.reasons)
+    except ValueError:  # a model of somebody's own says them in its own way
+        reasons = []
+    listed = reasons if isinstance(reasons, list) else []
+    kinds = {r["kind"] for r in listed if isinstance(r, dict) and isinstance(r.get("kind"), str)}
+    return {
+        "of_project": row.project,
+        "of_id": row.id,
+        "of_created_ms": row.recording_created_ms,
+        "shown": NOT_SCORED if row.score is None else row.score,
+        "kinds": "\n".join(sorted(kinds)),
+    }
+
+
+_INSERT_FTS: Final = sa.text(
+    "INSERT INTO replayport_texts (rowid, urls, titles, console, clicked, of_sha256, is_whole) "
+    "VALUES (:n, :urls, :titles, :console, :clicked, :of_sha256, :is_whole)"
+)
+_INSERT_TSVECTOR: Final = sa.text(
+    "INSERT INTO replayport_texts (n, of_sha256, is_whole, words) "
+    "VALUES (:n, :of_sha256, :is_whole, CAST(:words AS tsvector))"
+)
+
+
+def _columns_of(text: SearchText) -> dict[str, str]:
+    return {name: getattr(text, name) for name in FIELDS}
+
+
+def _tsvector(text: SearchText) -> str:
+    """Write a text as PostgreSQL's vector of words, their positions and their field."""
+    places: dict[str, list[str]] = {}
+    at = 0
+    for name in FIELDS:
+        for word in getattr(text, name).split():
+            at += 1
+            places.setdefault(word, []).append(f"{at}{_WEIGHTS[name]}")
+        at += 1  # so that no phrase goes from one field into the next
+    return " ".join(f"'{word}':{','.join(found)}" for word, found in places.items())
 
 
 def _read_state(db: Connection, key: str, *, lock: bool = False) -> JsonObject | None:

@@ -29,10 +29,12 @@ from replayport.cli import (
     import_,
     keys,
     listing,
+    people,
     pull,
     retention,
     score,
     serve,
+    share,
     show_settings,
     signals,
     subject_access,
@@ -102,6 +104,7 @@ app.add_typer(pull.app, name="pull", rich_help_panel="Gather")
 app.command("import", rich_help_panel="Gather")(import_.import_files)
 app.command("list", rich_help_panel="Look")(listing.list_recordings)
 app.command("show", rich_help_panel="Look")(listing.show)
+app.add_typer(share.app, name="share", rich_help_panel="Take out")
 app.command("signals", rich_help_panel="Understand")(signals.signals)
 app.command("features", rich_help_panel="Understand")(features.features)
 app.command("heatmap", rich_help_panel="Understand")(heatmap.heatmap)
@@ -119,6 +122,8 @@ app.add_typer(
     keys.app, name="keys", rich_help_panel="Privacy", help="The key ring of an encrypted archive."
 )
 app.add_typer(audit.app, name="audit", rich_help_panel="Privacy")
+app.command("invite", rich_help_panel="Care")(people.invite)
+app.command("token", rich_help_panel="Care")(people.token)
 app.command("settings", rich_help_panel="Care")(show_settings.show_settings)
 
 

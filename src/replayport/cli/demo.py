@@ -16,7 +16,7 @@ import typer
 
 from replayport.archive import Archive
 from replayport.cli.common import console, duration, errors, settings_with, size
-from replayport.cli.serve import LOOPBACK, listen, run, server_of, url_of
+from replayport.cli.serve import listen, run, server_of, url_of
 from replayport.errors import ReplayError
 from replayport.pull import pull
 from replayport.sources.posthog_api import PostHogSource
@@ -64,7 +64,7 @@ def demo(
         _pull_demo(archive, folder)
         with (
             listen("127.0.0.1", 0 if once else port, or_any_port=True) as listener,
-            service(archive, settings, projects, pages_for=LOOPBACK, shop=shop_app()) as running,
+            service(archive, settings, projects, sign_in=False, shop=shop_app()) as running,
         ):
             url = url_of(listener)
             if once:

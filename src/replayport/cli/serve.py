@@ -11,7 +11,14 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 
-from replayport.cli.common import ArchiveOption, errors, open_archive, settings_with
+from replayport.cli.common import (
+    ArchiveOption,
+    WrongCallError,
+    errors,
+    open_archive,
+    settings_with,
+    shown,
+)
 from replayport.errors import SettingsError
 from replayport.server.connections import PatientProtocol, allow_many_connections
 
@@ -26,8 +33,7 @@ def serve(
     host: Annotated[
         str | None,
         typer.Option(
-            help="Address to listen on. On any but this machine's own, capture only: the pages "
-            "have no sign-in. [default: 127.0.0.1]",
+            help="Address to listen on; 0.0.0.0 for all. [default: 127.0.0.1]",
             show_default=False,
         ),
     ] = None,
@@ -57,13 +63,23 @@ def serve(
             help="Seal a session after so long without data. [default: 1800]", show_default=False
         ),
     ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(help="Address browsers reach it at, such as https://replay.example.com."),
+    ] = None,
+    no_auth: Annotated[
+        bool,
+        typer.Option("--no-auth", help="No sign-in: for trying it out, on this machine only."),
+    ] = False,
     open_browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = False,
     archive: ArchiveOption = None,
 ) -> None:
     """
-    Receive recordings from posthog-js, and show the archive.
+    Receive recordings from posthog-js, and show the archive to who is signed in.
+
+    The first start prints a link with which the first administrator chooses a password.
 
     Point the SDK's `api_host` here: `posthog.init("phc_any", {api_host: "http://…"})`. With
     `--tee`, PostHog gets every request too. Projects and what they record:
@@ -82,22 +98,43 @@ def serve(
         capture_prefix=capture_prefix,
         inbox=inbox,
         seal_idle_s=seal_idle_s,
+        public_url=public_url,
     )
+    local = settings["host"] in LOOPBACK
+    if no_auth and not local:
+        raise WrongCallError(
+            "--no-auth is for this machine only: whoever reaches it may do everything. "
+            "Leave it out, or --host"
+        )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    local = settings["host"] in LOOPBACK
     with (
         listen(settings["host"], settings["port"]) as listener,
         open_archive(archive, create=True) as target,
         service(
-            target, settings, load_projects(), pages_for=LOOPBACK if local else None
+            target, settings, load_projects(), sign_in=not no_auth, on_loopback=local
         ) as running,
     ):
-        if not local:
-            errors.print(
-                "pages are off: this address is not this machine's own and they have no sign-in"
-            )
-        run(running.app, listener, open_browser=open_browser and local)
+        base = settings["public_url"].rstrip("/") or url_of(listener)
+        secret = None if running.access is None else running.access.setup_secret()
+        first = "" if secret is None else f"{base}/setup#{secret}"
+        run(
+            running.app,
+            listener,
+            open_browser=open_browser,
+            first_page=first,
+            on_start=lambda: _invite(first),
+        )
+
+
+def _invite(url: str) -> None:
+    if url:
+        errors.print(
+            "nobody can sign in yet. The first administrator chooses a password here, once, "
+            f"within a day:\n  {shown(url)}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def listen(host: str, port: int, *, or_any_port: bool = False) -> socket.socket:
@@ -142,6 +179,7 @@ def run(
     listener: socket.socket,
     *,
     open_browser: bool = False,
+    first_page: str = "",
     on_start: Callable[[], None] = lambda: None,
 ) -> None:
     """
@@ -151,13 +189,14 @@ def run(
         app: The ASGI app.
         listener: What it listens on.
         open_browser: Open the first page in the user's browser.
+        first_page: Another one than the list.
         on_start: Called before serving begins.
     """
     url = url_of(listener)
     errors.print(f"replayport is at [bold]{url}[/bold]  (Ctrl-C stops it)")
     on_start()
     if open_browser:
-        webbrowser.open(url)
+        webbrowser.open(first_page or url)
     allow_many_connections()
     server_of(app).run(sockets=[listener])
 

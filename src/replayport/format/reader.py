@@ -206,6 +206,25 @@ class Recording:
             out.append((meta.num_rows, stats.min, stats.max))
         return out
 
+    def row_group(self, group: int, columns: Sequence[str] | None = None) -> pa.RecordBatch:
+        """
+        Give one row group, in time order.
+
+        Args:
+            group: Its number, from 0.
+            columns: Names from the schema; all when None.
+
+        Raises:
+            DamagedRecordingError: It does not read.
+        """
+        wanted = list(columns) if columns is not None else EVENTS_SCHEMA.names
+        try:
+            table = self._open().read_row_group(group, columns=wanted)
+        except (pa.ArrowException, OSError) as e:
+            raise self._damaged(f"row group {group} does not read ({type(e).__name__})") from e
+        schema = pa.schema([EVENTS_SCHEMA.field(name) for name in wanted])
+        return table.select(wanted).cast(schema).combine_chunks().to_batches()[0]
+
     @property
     def footer(self) -> bytes:
         """Value of the footer's ``replayport`` key; empty when it has none."""

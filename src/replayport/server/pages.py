@@ -1,8 +1,8 @@
 """
-The two pages as HTML: the list of recordings, and one recording in the player.
+The pages as HTML: the list of recordings, the player, signing in, and a shared recording.
 
-Plain pages: they work before any script does, and everything that came from a
-recording passes through `html.escape`.
+Plain pages: everything that came from a recording passes through `html.escape` here, and
+through ``textContent`` in the scripts.
 """
 
 from __future__ import annotations
@@ -86,6 +86,260 @@ _LOGO: Final = (
     'stroke-linecap="round" stroke-linejoin="round"/><path d="M8.4 7.2v5.6l4.6-2.8z" '
     'fill="currentColor"/></svg>'
 )
+
+
+LIVE_SCRIPT: Final = """\
+// While a recording is being made: look every few seconds whether it has grown, and go on
+// from the same place when the player has come to the end of what it had.
+const player = document.querySelector("replayport-player");
+const base = player.getAttribute("src").split("?")[0];
+const about = base.replace("/files/", "/api/recordings/").replace("/events.parquet", "");
+let events = Number(player.dataset.events);
+async function look() {
+  try {
+    const answer = await fetch(about);
+    if (answer.ok) {
+      const now = (await answer.json()).manifest;
+      const atEnd = player.currentMs >= player.durationMs - 250;
+      if (now.events > events && (atEnd || player.paused)) {
+        const at = Math.floor(player.currentMs);
+        events = now.events;
+        player.setAttribute("start-ms", String(at));
+        player.setAttribute("src", `${base}?events=${events}`);
+        if (atEnd) player.play();
+      }
+      if (now.created_ms > 0) {
+        document.querySelector(".live")?.remove();
+        return;
+      }
+    }
+  } catch {
+    // The server is restarting; the next look finds it.
+  }
+  setTimeout(look, 3000);
+}
+setTimeout(look, 3000);
+"""
+
+SIGN_IN_SCRIPT: Final = """\
+// Signs in, or takes the invitation whose secret stands behind the # of the address.
+const form = document.querySelector("form");
+const said = document.querySelector(".said");
+const secret = location.hash.slice(1);
+if (form.dataset.setup !== undefined && secret) history.replaceState(null, "", location.pathname);
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const name = form.elements.namedItem("name")?.value ?? "";
+  const password = form.elements.namedItem("password").value;
+  const again = form.elements.namedItem("again");
+  if (again && again.value !== password) {
+    said.textContent = "The two passwords differ.";
+    return;
+  }
+  const setup = form.dataset.setup !== undefined;
+  form.querySelector("button").disabled = true;
+  try {
+    const answer = await fetch(setup ? "/api/invites/accept" : "/api/session", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(setup ? { secret, name, password } : { name, password }),
+    });
+    if (answer.ok) {
+      location.assign(form.dataset.next || "/");
+      return;
+    }
+    said.textContent = (await answer.json()).error;
+  } catch {
+    said.textContent = "The server does not answer.";
+  }
+  form.querySelector("button").disabled = false;
+});
+"""
+
+SHARED_SCRIPT: Final = """\
+// The page of a link: asks for the password, starts the player, lists what the link shows.
+// In a frame the player itself listens to the page around it (its attribute `embed`).
+const page = document.body.dataset;
+const base = `/shared/${page.token}`;
+const player = document.querySelector("replayport-player");
+const list = document.querySelector(".feed");
+const form = document.querySelector("form");
+const said = document.querySelector(".said");
+
+async function start(grant) {
+  const query = grant ? `?grant=${encodeURIComponent(grant)}` : "";
+  const answer = await fetch(`${base}/recording${query}`);
+  const about = await answer.json();
+  if (!answer.ok) {
+    said.textContent = about.error;
+    return;
+  }
+  if (form) form.hidden = true;
+  player.hidden = false;
+  if (about.assets_url) player.setAttribute("assets", about.assets_url);
+  const from = Number(new URLSearchParams(location.search).get("t"));
+  if (Number.isFinite(from) && from > 0) player.setAttribute("start-ms", String(from));
+  player.setAttribute("src", about.events_url);
+  for (const feed of about.feeds) await show(feed, query, about.start_ms);
+}
+
+async function show(feed, query, startMs) {
+  const answer = await fetch(`${base}/feeds/${feed}${query ? `${query}&` : "?"}limit=1000`);
+  if (!answer.ok || !list) return;
+  for (const row of (await answer.json()).items) {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    const at = document.createElement("span");
+    const ms = Math.max(row.timestamp_ms - startMs, 0);
+    at.className = "num soft";
+    at.textContent = clock(ms);
+    const text = document.createElement("span");
+    text.textContent = row.text ?? `${row.method} ${row.status || "–"} ${row.url}`;
+    if (row.level === "error" || row.is_error) text.className = "bad";
+    button.append(at, text);
+    button.addEventListener("click", () => player.seek(ms));
+    item.append(button);
+    item.dataset.ms = String(ms);
+    const after = [...list.children].find((other) => Number(other.dataset.ms) > ms);
+    list.insertBefore(item, after ?? null);
+  }
+  list.hidden = list.children.length === 0;
+}
+
+function clock(ms) {
+  const seconds = Math.floor(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+if (form) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const answer = await fetch(`${base}/unlock`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ password: form.elements.namedItem("password").value }),
+    });
+    const body = await answer.json();
+    if (answer.ok) await start(body.grant);
+    else said.textContent = body.error;
+  });
+} else {
+  start("");
+}
+"""
+
+_FORM_STYLE: Final = """
+main.form { max-width: 380px; padding-top: 12vh; }
+main.form h1 { font-size: 22px; letter-spacing: -.02em; margin: 14px 0 4px; }
+main.form label { display: block; margin-top: 14px; font-weight: 550; }
+main.form input { width: 100%; font: inherit; color: inherit; padding: 9px 12px; margin-top: 4px;
+  border: 1px solid var(--line); border-radius: 8px; background: var(--card); }
+main.form input:focus-visible, button:focus-visible { outline: 2px solid var(--accent);
+  outline-offset: 1px; }
+main.form button { margin-top: 20px; width: 100%; font: inherit; font-weight: 600; padding: 10px;
+  border: 0; border-radius: 8px; background: var(--accent); color: var(--card); cursor: pointer; }
+main.form button:disabled { opacity: .6; }
+.said { color: var(--warn); min-height: 1.5em; margin: 10px 0 0; }
+"""
+
+_SHARED_STYLE: Final = """
+html, body { height: 100%; }
+body { display: flex; flex-direction: column; }
+.stage { flex: 1; min-height: 0; display: flex; }
+replayport-player { flex: 1; min-width: 0; min-height: 0; }
+[hidden] { display: none !important; }
+.feed { list-style: none; margin: 0; padding: 6px 0; width: 320px; overflow: auto;
+  border-left: 1px solid var(--line); background: var(--card); }
+.feed button { display: flex; gap: 10px; width: 100%; padding: 5px 14px; border: 0; font: inherit;
+  font-size: 13px; color: inherit; background: none; text-align: left; cursor: pointer; }
+.feed button:hover { background: var(--hover); }
+.feed button:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
+.feed span:last-child { overflow-wrap: anywhere; }
+.bad { color: var(--warn); }
+main.form[hidden] { display: none; }
+@media (max-width: 720px) {
+  .stage { flex-direction: column; }
+  .feed { width: auto; max-height: 38%; border-left: 0; border-top: 1px solid var(--line); }
+}
+"""
+
+
+def sign_in_page(next_path: str) -> str:
+    """
+    Make the page that asks for name and password.
+
+    Args:
+        next_path: Where to go then; a path of this server.
+    """
+    return _page(
+        "Sign in",
+        f"""<main class="form"><span class="brand">{_LOGO}<span>replayport</span></span>
+<h1>Sign in</h1>
+<form data-next="{escape(next_path)}"><label>Name or e-mail
+<input name="name" autocomplete="username" required autofocus></label>
+<label>Password<input name="password" type="password" autocomplete="current-password" required>
+</label><p class="said" role="alert"></p><button>Sign in</button></form></main>
+<noscript><main class="form">Signing in needs JavaScript.</main></noscript>
+<script src="/static/sign-in.js"></script>""",
+        _STYLE + _FORM_STYLE,
+    )
+
+
+def setup_page() -> str:
+    """Make the page that takes an invitation: a name when it has none, and a password."""
+    return _page(
+        "Choose a password",
+        f"""<main class="form"><span class="brand">{_LOGO}<span>replayport</span></span>
+<h1>Choose a password</h1>
+<p class="soft">At least 10 characters. A few words are better than one clever one.</p>
+<form data-setup><label>Name or e-mail
+<input name="name" autocomplete="username" autofocus>
+<span class="soft">Ignored when your invitation already has one.</span></label>
+<label>Password
+<input name="password" type="password" autocomplete="new-password" minlength="10" required></label>
+<label>Again<input name="again" type="password" autocomplete="new-password" required></label>
+<p class="said" role="alert"></p><button>Go on</button></form></main>
+<script src="/static/sign-in.js"></script>""",
+        _STYLE + _FORM_STYLE,
+    )
+
+
+def shared_page(
+    token: str,
+    *,
+    asks_password: bool,
+    embedded: bool,
+    parents: Sequence[str] = (),
+    feeds: Sequence[str] = (),
+) -> str:
+    """
+    Make the page of a link. It holds nothing of the recording: its script asks for that.
+
+    Args:
+        token: Of the link.
+        asks_password: Show a field for it first.
+        embedded: For a frame: no header, and it listens to the page around it.
+        parents: Origins that may drive the player then.
+        feeds: What it lists beside the player.
+    """
+    top = "" if embedded else f'<header class="top"><span class="brand">{_LOGO}</span></header>'
+    form = ""
+    if asks_password:
+        form = """<form><main class="form"><h1>This replay asks for a password</h1>
+<label>Password<input name="password" type="password" required autofocus></label>
+<p class="said" role="alert"></p><button>Watch</button></main></form>"""
+    said = "" if asks_password else '<p class="said" role="alert"></p>'
+    listed = '<ul class="feed" aria-label="What happened" hidden></ul>' if feeds else ""
+    embed = f'embed="{escape(" ".join(parents))}" ' if embedded else ""
+    page = _page(
+        "Session replay",
+        f"""{top}{form}{said}<div class="stage">
+<replayport-player {embed}{"hidden" if asks_password else ""}></replayport-player>{listed}</div>
+<noscript><main>This page plays a recording and needs JavaScript.</main></noscript>
+<script src="/static/player.js"></script><script src="/static/shared.js"></script>""",
+        _STYLE + _FORM_STYLE + _SHARED_STYLE,
+    )
+    return page.replace("<body>", f'<body data-token="{escape(token)}">', 1)
 
 
 def list_page(

@@ -16,10 +16,11 @@ LAYERS = (
     ("posthog", "recording", "draft"),
     (
         "format",
-        "analysis",
         "sources.base",
+        "analysis",
         "store",
         "catalog",
+        "reading",
         "pseudonyms",
         "tombstones",
         "encryption",

@@ -28,7 +28,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -62,6 +62,7 @@ from replayport.format.schema import (
 from replayport.format.searchable import searchable_columns, searchable_of
 from replayport.format.writer import encode_analytics, encode_events, reencode_events
 from replayport.outcomes import FINDING_MEANINGS, RejectReason
+from replayport.reading import ArchiveScan, Recordings, sql
 from replayport.recording import (
     FileInfo,
     Finding,
@@ -74,6 +75,7 @@ from replayport.recording import (
 )
 from replayport.rrweb.activity import activity_of, sparkline
 from replayport.store import Store
+from replayport.timeutil import Moment, moment_ms
 from replayport.tombstones import Tombstones, fingerprint
 
 ARCHIVE_FILE: Final = "archive.json"
@@ -312,10 +314,119 @@ class Archive:
         project, slash, bare = recording_id.rpartition("/")
         return self.catalog.get(bare if slash else recording_id, project=project or None)
 
-    def recordings(self, **filters: Any) -> Iterator[Recording]:
-        """Yield recordings, newest first; filters as in `Catalog.list`."""
-        for row in self.catalog.list(**filters):
-            yield self.recording_at(row.key_prefix)
+    def recordings(
+        self, *, since: Moment | None = None, until: Moment | None = None, **filters: Any
+    ) -> Recordings:
+        """
+        Give recordings, newest first, to go through or as a table.
+
+        Args:
+            since: Started at or after: ``2026-11-01``, ``7d``, a datetime, epoch milliseconds.
+            until: Started before.
+            filters: Others, as in `Catalog.list`.
+        """
+        chosen = _with_times(filters, since, until)
+        return Recordings(self.store, lambda: self.catalog.list(**chosen), self.recording_at)
+
+    def events(
+        self,
+        *,
+        kinds: Collection[str] | None = None,
+        columns: Sequence[str] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        skip_damaged: bool = False,
+        **filters: Any,
+    ) -> ArchiveScan:
+        """
+        Give the events of many recordings as one lazy table, ``events``.
+
+        Args:
+            kinds: Only these, as in the column ``kind``.
+            columns: Names from the table; all when None. The JSON texts are most of it.
+            since: Of recordings that started at or after, as in `recordings`.
+            until: Of recordings that started before.
+            skip_damaged: Leave a damaged recording out, and name it in ``skipped``,
+                instead of raising.
+            filters: Others, as in `Catalog.list`.
+        """
+        return self.scan(
+            "events",
+            columns=columns,
+            kinds=kinds,
+            since=since,
+            until=until,
+            skip_damaged=skip_damaged,
+            **filters,
+        )
+
+    def console(self, **options: Any) -> ArchiveScan:
+        """Give the console lines of many recordings; options as in `scan`."""
+        return self.scan("console", **options)
+
+    def network(self, **options: Any) -> ArchiveScan:
+        """Give the network requests of many recordings; options as in `scan`."""
+        return self.scan("network", **options)
+
+    def analytics(self, **options: Any) -> ArchiveScan:
+        """Give the analytics events of many recordings; options as in `scan`."""
+        return self.scan("analytics", **options)
+
+    def scan(
+        self,
+        table: str,
+        *,
+        columns: Sequence[str] | None = None,
+        kinds: Collection[str] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        skip_damaged: bool = False,
+        **filters: Any,
+    ) -> ArchiveScan:
+        """
+        Give one of the tables over many recordings, unread, oldest recording first.
+
+        Args:
+            table: Key of `replayport.format.tables.TABLES`.
+            columns: Names from its schema; all when None.
+            kinds: Only events of these kinds, for ``events``.
+            since: As in `events`.
+            until: As in `events`.
+            skip_damaged: As in `events`.
+            filters: Others, as in `Catalog.list`.
+        """
+        chosen = {"order": "start_ms", **_with_times(filters, since, until)}
+        return ArchiveScan(
+            self.store,
+            lambda: self.catalog.list(**chosen),
+            self.recording_at,
+            table,
+            columns=columns,
+            kinds=kinds,
+            skip_damaged=skip_damaged,
+        )
+
+    def sql(self, query: str, parameters: Sequence[Any] | None = None) -> Any:
+        """
+        Ask DuckDB over all recordings.
+
+        Args:
+            query: SQL over the tables of `replayport.format.tables.TABLES`.
+            parameters: For ``?`` in the query.
+
+        Returns:
+            A DuckDB relation: ``.df()``, ``.pl()``, ``.arrow()``, ``.fetchall()``.
+
+        Raises:
+            MissingExtraError: DuckDB is not installed.
+        """
+        return sql(
+            query,
+            store=self.store,
+            rows=lambda: self.catalog.list(order="start_ms"),
+            scan=self.scan,
+            parameters=parameters,
+        )
 
     def recording_at(self, prefix: str) -> Recording:
         """Open the recording in a folder of the store; errors as in `recording`."""
@@ -882,6 +993,13 @@ def _check_outside(store: Store, key_ring: str) -> None:
             f"the key ring {ring_url} is inside the archive. Every copy of the archive would hold "
             "its keys. Put it elsewhere"
         )
+
+
+def _with_times(
+    filters: Mapping[str, Any], since: Moment | None, until: Moment | None
+) -> dict[str, Any]:
+    times = {"since_ms": moment_ms(since), "until_ms": moment_ms(until)}
+    return {**filters, **{name: ms for name, ms in times.items() if ms is not None}}
 
 
 def encode_draft(

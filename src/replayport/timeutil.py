@@ -12,6 +12,22 @@ _AGO: Final = re.compile(r"([0-9]{1,9})\s*([smhdw])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNIT_MS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
+Moment = int | str | datetime
+"""Epoch milliseconds, a text `parse_time_ms` reads, or a datetime."""
+
+
+def moment_ms(moment: Moment | None) -> int | None:
+    """
+    Give a moment in epoch milliseconds; a datetime without zone is UTC.
+
+    Raises:
+        ValueError: A text that is no time.
+    """
+    if isinstance(moment, datetime):
+        at = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return (at - _EPOCH) // timedelta(milliseconds=1)
+    return parse_time_ms(moment) if isinstance(moment, str) else moment
+
 
 def parse_time_ms(
     text: str | None, *, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000

@@ -23,7 +23,7 @@ def test_it_moves_a_recording_to_another_archive(tmp_path):
             moved = other.recording(report.written[0])
             assert moved.manifest == recording.manifest
             assert list(moved.events()) == list(recording.events())
-            assert moved.analytics() == recording.analytics()
+            assert moved.analytics_table() == recording.analytics_table()
             assert verify_archive(other) == (1, [])
 
 

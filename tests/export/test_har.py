@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.builders import START_MS, draft, meta
 
+from replayport.analysis.network import NUMBERED_KEYS
 from replayport.archive import Archive
 from replayport.export import ExportOptions
-from replayport.export.har import NUMBERED_KEYS, export
+from replayport.export.har import export
 from replayport.posthog.lines import EventDecoder
 
 

@@ -131,7 +131,7 @@ def test_analytics_come_back(archive):
     ]
     recording = archive.recording(archive.write(draft(analytics=rows)).id)
     assert recording.manifest.analytics_events == 3
-    assert recording.analytics().to_pylist() == rows
+    assert recording.analytics_table().to_pylist() == rows
     assert archive.recording(archive.write(draft(session_id="s-2")).id).analytics().num_rows == 0
 
 

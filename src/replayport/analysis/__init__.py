@@ -14,6 +14,7 @@ events ──> mirror of the page
          ├── signals.py    moments of trouble, by the rules of profiles.py
          │     └── frustration.py   one number 0..1 from them, with its reasons
          └── heatmap.py    where people pointed, clicked and scrolled
+console.py, network.py    what the page logged and asked for, whoever recorded it
 ```
 
 Everything here is pure: no file, no socket, no clock. ``replayport.analysing`` reads recordings

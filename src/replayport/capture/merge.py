@@ -84,7 +84,7 @@ class Archived:
         self.manifest = manifest
         self.prefix = recording.prefix
         self.columns = columns_of(recording.table())
-        self.analytics: list[dict[str, Any]] = recording.analytics().to_pylist()
+        self.analytics: list[dict[str, Any]] = recording.analytics_table().to_pylist()
 
     @property
     def items(self) -> list[bytes]:

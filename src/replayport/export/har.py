@@ -16,46 +16,19 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from replayport import __version__
+from replayport.analysis.network import (
+    LATEST_MS,
+    SKIPPED_ENTRY_TYPES,
+    number,
+    plugin_requests,
+)
 from replayport.export import ExportOptions
 from replayport.format.reader import Recording
-from replayport.rrweb.events import NETWORK_PLUGIN, POSTHOG_NETWORK_PLUGIN, Event
-
-NUMBERED_KEYS: Final = {
-    "0": "entryType",
-    "1": "timeOrigin",
-    "2": "name",
-    "3": "startTime",
-    "7": "fetchStart",
-    "8": "domainLookupStart",
-    "9": "domainLookupEnd",
-    "10": "connectStart",
-    "11": "secureConnectionStart",
-    "12": "connectEnd",
-    "13": "requestStart",
-    "14": "responseStart",
-    "15": "responseEnd",
-    "16": "decodedBodySize",
-    "17": "encodedBodySize",
-    "18": "initiatorType",
-    "19": "nextHopProtocol",
-    "21": "responseStatus",
-    "22": "transferSize",
-    "39": "duration",
-    "40": "timestamp",
-}
-"""What each number of ``posthog/network@1`` is called in ``rrweb/network@1``."""
-
-_LATEST_MS: Final = 253_402_300_799_000  # the last second a datetime holds
-_MAX_NUMBER: Final = 2**53
-"""Larger numbers are no sizes or times, and JSON readers disagree about them."""
-
-_SKIPPED_ENTRY_TYPES: Final = frozenset(
-    {"serverTiming", "paint", "largest-contentful-paint", "mark", "measure"}
-)
+from replayport.rrweb.events import Event
 
 
 def export(recording: Recording, options: ExportOptions) -> Iterator[bytes]:
@@ -95,30 +68,22 @@ def network_requests(event: Event) -> list[dict[str, Any]]:
     A malformed event gives none.
     """
     try:
-        data = event.data
+        return plugin_requests(event.data)
     except (ValueError, RecursionError):
         return []
-    if not isinstance(data, Mapping) or not isinstance(data.get("payload"), Mapping):
-        return []
-    payload = data["payload"]
-    if data.get("plugin") == POSTHOG_NETWORK_PLUGIN:
-        return [{NUMBERED_KEYS[k]: v for k, v in payload.items() if k in NUMBERED_KEYS}]
-    if data.get("plugin") == NETWORK_PLUGIN and isinstance(payload.get("requests"), list):
-        return [r for r in payload["requests"] if isinstance(r, dict)]
-    return []
 
 
 def _entry(event: Event, request: Mapping[str, Any]) -> dict[str, Any] | None:
     url = request.get("name") or request.get("url")
     entry_type = request.get("entryType")
     if not isinstance(url, str) or (
-        isinstance(entry_type, str) and entry_type in _SKIPPED_ENTRY_TYPES
+        isinstance(entry_type, str) and entry_type in SKIPPED_ENTRY_TYPES
     ):
         return None
-    started_ms = _number(request.get("timestamp")) or event.timestamp_ms
-    if not 0 <= started_ms <= _LATEST_MS:
+    started_ms = number(request.get("timestamp")) or event.timestamp_ms
+    if not 0 <= started_ms <= LATEST_MS:
         started_ms = event.timestamp_ms
-    status = int(_number(request.get("status")) or _number(request.get("responseStatus")) or 0)
+    status = int(number(request.get("status")) or number(request.get("responseStatus")) or 0)
     version = str(request.get("nextHopProtocol") or "")
     body = request.get("responseBody")
     text = body if isinstance(body, str) else None
@@ -126,7 +91,7 @@ def _entry(event: Event, request: Mapping[str, Any]) -> dict[str, Any] | None:
     entry: dict[str, Any] = {
         "pageref": event.window_id or "window",
         "startedDateTime": _iso(started_ms),
-        "time": max(_number(request.get("duration")) or 0, 0),
+        "time": max(number(request.get("duration")) or 0, 0),
         "request": {
             "method": str(request.get("method") or "GET"),
             "url": url,
@@ -171,7 +136,7 @@ def _entry(event: Event, request: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _timings(request: Mapping[str, Any]) -> dict[str, float]:
     def span(start: str, end: str) -> float:
-        a, b = _number(request.get(start)), _number(request.get(end))
+        a, b = number(request.get(start)), number(request.get(end))
         return round(b - a, 3) if a and b and b >= a else -1
 
     return {
@@ -206,15 +171,9 @@ def _query(url: str) -> str:
         return ""
 
 
-def _number(value: object) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    return value if -_MAX_NUMBER <= value <= _MAX_NUMBER else None  # NaN is neither
-
-
 def _size(value: object) -> int:
-    number = _number(value)
-    return int(number) if number is not None and number >= 0 else -1
+    size = number(value)
+    return int(size) if size is not None and size >= 0 else -1
 
 
 def _phrase(status: int) -> str:
@@ -226,5 +185,5 @@ def _phrase(status: int) -> str:
 
 def _iso(timestamp_ms: float) -> str:
     """Write a time; one that no calendar has becomes the nearest that it has."""
-    at = datetime.fromtimestamp(min(max(timestamp_ms, 0), _LATEST_MS) / 1000, tz=UTC)
+    at = datetime.fromtimestamp(min(max(timestamp_ms, 0), LATEST_MS) / 1000, tz=UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

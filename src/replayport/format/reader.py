@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
+from importlib import import_module
 from typing import Any, Final, Literal, Protocol
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from replayport.analysis.reading import read_actions
 from replayport.analysis.tables import actions_table
 from replayport.errors import DamagedRecordingError
 from replayport.format.assets import ASSETS_FILE, AssetMap, asset_key
+from replayport.format.scan import Scan, select_schema
 from replayport.format.schema import (
     ANALYTICS_FILE,
     ANALYTICS_SCHEMA,
@@ -33,6 +35,7 @@ from replayport.format.schema import (
 )
 from replayport.posthog.lines import EventDecoder
 from replayport.posthog.playback import from_events, transform_mobile
+from replayport.format.tables import TABLES, table_batches, with_key
 from replayport.recording import Manifest
 from replayport.rrweb.events import Event
 
@@ -86,9 +89,12 @@ class Recording:
         end_ms: int | None = None,
         kinds: Collection[str] | None = None,
         order: Literal["time", "arrival"] = "time",
-    ) -> Iterator[Event]:
+    ) -> RecordingEvents:
         """
-        Yield events, reading only the row groups they need.
+        Give events, to go through or as a table, reading only the row groups they need.
+
+        Iterating yields an `Event` each; ``.arrow()``, ``.pandas()``, ``.polars()`` and
+        ``.duckdb()`` give the columns of the table ``events``.
 
         Args:
             window_id: Only this window; all windows interleaved when None.
@@ -105,12 +111,18 @@ class Recording:
         Memory:
             One row group at a time in time order.
         """
-        batches = self.batches(window_id=window_id, start_ms=start_ms, end_ms=end_ms, kinds=kinds)
-        if order == "arrival":
-            table = pa.Table.from_batches(batches, schema=EVENTS_SCHEMA)
-            yield from _events_of(table.sort_by("seq").to_batches())
-        else:
-            yield from _events_of(batches)
+
+        def stored() -> Iterator[pa.RecordBatch]:
+            batches = self.batches(
+                window_id=window_id, start_ms=start_ms, end_ms=end_ms, kinds=kinds
+            )
+            if order == "arrival":
+                table = pa.Table.from_batches(batches, schema=EVENTS_SCHEMA)
+                yield from table.sort_by("seq").to_batches()
+            else:
+                yield from batches
+
+        return RecordingEvents(self, stored)
 
     def table(
         self,
@@ -165,8 +177,11 @@ class Recording:
         read = [n for n in EVENTS_SCHEMA.names if n in wanted or filters.get(n)]
         schema = pa.schema([EVENTS_SCHEMA.field(name) for name in read])
         file = self._open()
+        heavy = kinds is not None and not {"data", "extra"}.isdisjoint(read)
         for group in range(file.num_row_groups):
             if not self._overlaps(group, start_ms, end_ms):
+                continue
+            if heavy and not self._has_kinds(group, kinds or ()):
                 continue
             try:
                 table = file.read_row_group(group, columns=read)
@@ -266,10 +281,37 @@ class Recording:
             decoder.feed(item.window_id, json.dumps(item.event).encode())
         yield from sorted(decoder.columns.events(), key=lambda e: (e.timestamp_ms, e.seq))
 
-    # --- analytics and files --------------------------------------------------------
+    # --- analytics, what was derived, and files -------------------------------------
 
-    def analytics(self) -> pa.Table:
-        """Give the session's analytics and LLM events; an empty table when there are none."""
+    def analytics(self) -> Scan:
+        """Give the session's analytics and LLM events; no rows when there are none."""
+        return self.scan("analytics")
+
+    def console(self) -> Scan:
+        """Give the console lines, whoever recorded them: table ``console``."""
+        return self.scan("console")
+
+    def network(self) -> Scan:
+        """Give the network requests, each once: table ``network``."""
+        return self.scan("network")
+
+    def scan(self, table: str, columns: Sequence[str] | None = None) -> Scan:
+        """
+        Give one of the tables of this recording, unread.
+
+        Args:
+            table: Key of `replayport.format.tables.TABLES`.
+            columns: Names from its schema; all when None.
+        """
+        schema = TABLES[table].schema
+        return Scan(
+            schema if columns is None else select_schema(schema, columns),
+            lambda: table_batches(self, table, columns),
+            title=f"{table} of {self.manifest.project}/{self.id}",
+        )
+
+    def analytics_table(self) -> pa.Table:
+        """Give ``analytics.parquet`` as it is stored; an empty table when there is none."""
         if ANALYTICS_FILE not in self.manifest.files:
             return ANALYTICS_SCHEMA.empty_table()
         data = self.file(ANALYTICS_FILE)
@@ -347,6 +389,25 @@ class Recording:
         """Fetch ``[start, end)`` of one of the recording's files, unchecked."""
         return self._store.get_range(f"{self.prefix}/{name}", start, end)
 
+    # --- in a notebook --------------------------------------------------------------
+
+    def play(self, *, height_px: int = 640, max_bytes: int | None = None) -> Any:
+        """
+        Show the recording in a notebook: a player in a frame of nobody's origin.
+
+        Args:
+            height_px: Of the frame.
+            max_bytes: Largest page to put into the notebook; a larger one is a message
+                instead. `replayport.notebook.MAX_PLAY_BYTES` when None.
+        """
+        # By name: the player is built on this module, and only a notebook needs it.
+        return import_module("replayport.notebook").play(
+            self, height_px=height_px, max_bytes=max_bytes
+        )
+
+    def _repr_html_(self) -> str:
+        return str(import_module("replayport.notebook").shown(self))
+
     # --- inside ---------------------------------------------------------------------
 
     def _open(self) -> pq.ParquetFile:
@@ -389,8 +450,45 @@ class Recording:
             end_ms is None or stats.min < end_ms
         )
 
+    def _has_kinds(self, group: int, kinds: Collection[str]) -> bool:
+        """Look for events of some kinds without reading the JSON texts, the bulk of a group."""
+        try:
+            table = self._open().read_row_group(group, columns=["kind"])
+        except (pa.ArrowException, OSError):
+            return True  # reading the whole group says what is wrong
+        there = set(table["kind"].cast(pa.string()).unique().to_pylist())
+        return not there.isdisjoint(kinds)
+
     def _damaged(self, message: str) -> DamagedRecordingError:
         return DamagedRecordingError(message, key=f"{self.prefix}/{EVENTS_FILE}")
+
+
+class RecordingEvents(Scan):
+    """
+    Events of one recording: an iterator of `Event`, and a table of them.
+
+    As an iterator it goes through once; as a table it is read anew each time.
+    """
+
+    def __init__(
+        self, recording: Recording, stored: Callable[[], Iterator[pa.RecordBatch]]
+    ) -> None:
+        schema = TABLES["events"].schema
+        self._stored = stored
+        self._iterator: Iterator[Event] | None = None
+        super().__init__(
+            schema,
+            lambda: (with_key(recording.manifest, batch, schema) for batch in stored()),
+            title=f"events of {recording.manifest.project}/{recording.id}",
+        )
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        if self._iterator is None:
+            self._iterator = _events_of(self._stored())
+        return next(self._iterator)
 
 
 def _events_of(batches: Iterator[pa.RecordBatch] | list[pa.RecordBatch]) -> Iterator[Event]:

@@ -113,7 +113,7 @@ def verify_recording(recording: Recording, *, texts: bool = True) -> list[Proble
         found("events_unreadable", str(e))
     if ANALYTICS_FILE in manifest.files and not problems:
         try:
-            n = recording.analytics().num_rows
+            n = recording.analytics_table().num_rows
         except RecordingError as e:
             found("file_damaged", str(e))
         else:

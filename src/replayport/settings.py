@@ -236,6 +236,9 @@ SETTINGS: Final[dict[str, Setting]] = {
             "",
             "Whether the webhook may go to a private address, such as an intranet's.",
         ),
+        Setting(
+            "workers", int, 0, "processes", "That build datasets; 0 means one a core.", largest=1024
+        ),
         Setting("host", str, "127.0.0.1", "", "Address `serve` listens on."),
         Setting(
             "port", int, 8470, "", "Port `serve` listens on; 0 picks a free one.", largest=65_535

@@ -20,6 +20,7 @@ from replayport import __version__
 from replayport.cli import (
     audit,
     care,
+    dataset,
     demo,
     erase,
     export,
@@ -111,6 +112,7 @@ app.command("heatmap", rich_help_panel="Understand")(heatmap.heatmap)
 app.command("score", rich_help_panel="Understand")(score.score)
 app.command("train", rich_help_panel="Understand")(score.train_model)
 app.command("export", rich_help_panel="Take out")(export.export_recording)
+app.command("dataset", rich_help_panel="Take out")(dataset.dataset)
 app.command("freeze", rich_help_panel="Care")(freeze.freeze)
 app.command("verify", rich_help_panel="Care")(care.verify)
 app.command("reindex", rich_help_panel="Care")(care.reindex)

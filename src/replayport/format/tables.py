@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 from replayport.analysis.console import CONSOLE_KINDS, console_row
 from replayport.analysis.network import NETWORK_KINDS, NetworkEvent, requests_of
 from replayport.format.scan import select_schema
-from replayport.format.schema import EVENTS_SCHEMA
+from replayport.format.schema import ANALYTICS_FILE, EVENTS_FILE, EVENTS_SCHEMA
 from replayport.recording import Manifest, storable
 
 if TYPE_CHECKING:
@@ -262,7 +262,9 @@ def recording_values(manifest: Manifest) -> dict[str, Any]:
         "source": str(manifest.source.get("kind", "")),
         "complete": manifest.complete,
         "raw_bytes": manifest.raw_bytes,
-        "archived_bytes": sum(f.bytes for f in manifest.files.values()),
+        "archived_bytes": sum(
+            f.bytes for n, f in manifest.files.items() if n in (EVENTS_FILE, ANALYTICS_FILE)
+        ),
         "archived_ms": manifest.created_ms,
     }
 
@@ -308,7 +310,9 @@ TABLES: Final[dict[str, Table]] = {
                 _need("source", pa.string(), "Kind of source it came from."),
                 _need("complete", pa.bool_(), "False when parts are known to be missing."),
                 _need("raw_bytes", pa.int64(), "Size of its events as decoded JSON."),
-                _need("archived_bytes", pa.int64(), "Size of its files in the archive."),
+                _need(
+                    "archived_bytes", pa.int64(), "Size of its events and analytics in the archive."
+                ),
                 _need("archived_ms", pa.int64(), "When it was archived, epoch milliseconds."),
             ),
             ("project", "recording_id"),

@@ -9,6 +9,7 @@ over a real socket, so that a cut stream is one::
         source = PostHogSource(url, fake.project_id, fake.api_key)
 """
 
+from replayport.testing.fake_bigquery import BigQueryFault, FakeBigQuery
 from replayport.testing.fake_posthog import FakePostHog, Fault, LoggedRequest
 from replayport.testing.recordings import (
     FakeEvent,
@@ -20,6 +21,8 @@ from replayport.testing.recordings import (
 from replayport.testing.serving import FakeClock, serve
 
 __all__ = [
+    "BigQueryFault",
+    "FakeBigQuery",
     "FakeClock",
     "FakeEvent",
     "FakePostHog",

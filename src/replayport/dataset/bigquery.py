@@ -31,7 +31,7 @@ from replayport.dataset.days import Key, current_members, days_of
 from replayport.dataset.ledger import Member
 from replayport.dataset.parts import ParquetFile, PartTask, PartWritten, write_rows
 from replayport.errors import MissingExtraError, ReplayError, SettingsError
-from replayport.format.tables import TABLES, Column, rows_batch
+from replayport.format.tables import TABLES, TIME_TYPE, Column, rows_batch
 
 LEDGER_TABLE: Final = "replayport_ledger"
 RETRY_S: Final = 300.0
@@ -58,7 +58,7 @@ _TYPES: Final = {
     pa.int16(): "INTEGER",
     pa.int32(): "INTEGER",
     pa.int64(): "INTEGER",
-    pa.timestamp("ms", tz="UTC"): "TIMESTAMP",
+    TIME_TYPE: "TIMESTAMP",
 }
 
 

@@ -34,11 +34,14 @@ from replayport.recording import Manifest, storable
 if TYPE_CHECKING:
     from replayport.format.reader import Recording
 
-TIME_TYPE: Final = pa.timestamp("ms", tz="UTC")
+TIME_TYPE: Final = pa.timestamp("us", tz="UTC")
+"""Microseconds: the unit that databases, Spark and DuckDB have for times with a zone."""
+
 LATEST_MS: Final = 253_402_300_799_999
 """The last millisecond calendars of databases have; later times are null in ``time``."""
 
 BATCH_ROWS: Final = 16_384
+_MS_TYPE: Final = pa.timestamp("ms", tz="UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,9 @@ def time_column(timestamp_ms: pa.Array) -> pa.Array:
         pc.greater_equal(timestamp_ms, pa.scalar(0, pa.int64())),
         pc.less_equal(timestamp_ms, pa.scalar(LATEST_MS, pa.int64())),
     )
-    return pc.if_else(valid, timestamp_ms, pa.scalar(None, pa.int64())).cast(TIME_TYPE)
+    return (
+        pc.if_else(valid, timestamp_ms, pa.scalar(None, pa.int64())).cast(_MS_TYPE).cast(TIME_TYPE)
+    )
 
 
 def with_key(manifest: Manifest, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
@@ -221,14 +226,17 @@ def _rows_batches(
 
 
 def rows_batch(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
-    """Make a batch of dicts; text that UTF-8 cannot hold gets U+FFFD."""
+    """Make a batch of dicts, ``time`` in epoch milliseconds; text that UTF-8 cannot hold gets U+FFFD."""
     rows = list(rows)
     arrays = []
     for field in schema:
         values = [row.get(field.name) for row in rows]
         if pa.types.is_string(field.type):
             values = [storable(v) if isinstance(v, str) else v for v in values]
-        arrays.append(pa.array(values, field.type))
+        if field.type == TIME_TYPE:
+            arrays.append(pa.array(values, _MS_TYPE).cast(TIME_TYPE))
+        else:
+            arrays.append(pa.array(values, field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

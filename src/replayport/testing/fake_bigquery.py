@@ -327,7 +327,9 @@ def _schema_problem(rows: pa.Table, fields: Sequence[Mapping[str, Any]]) -> str 
         if wanted.get("mode") == "REQUIRED" and (field_.nullable or rows[field_.name].null_count):
             return f"field {field_.name} has changed mode from REQUIRED to NULLABLE"
         if wanted["type"] == "TIMESTAMP":
-            for value in rows[field_.name].cast(pa.int64()).to_pylist():
+            for value in (
+                rows[field_.name].cast(pa.timestamp("ms", "UTC")).cast(pa.int64()).to_pylist()
+            ):
                 if value is not None and not -62_135_596_800_000 <= value < 253_402_300_800_000:
                     return f"cannot return an invalid timestamp value in {field_.name}"
     missing = [

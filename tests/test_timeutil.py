@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replayport.timeutil import parse_time_ms
+from replayport.timeutil import moment_ms, parse_time_ms
 
 NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
@@ -77,3 +77,13 @@ def test_any_text_is_a_time_or_a_value_error(text):
         assert isinstance(parse_time_ms(text, now_ms=lambda: NOW_MS), int)
     except ValueError as e:
         assert "is not a time" in str(e)
+
+
+def test_moments_as_people_and_programs_have_them():
+    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    ms = 1_793_534_400_000
+    assert moment_ms(at) == moment_ms(at.replace(tzinfo=None)) == ms
+    assert moment_ms("2026-11-01T12:00:00Z") == moment_ms(ms) == ms
+    assert moment_ms(None) is None
+    with pytest.raises(ValueError, match="not a time"):
+        moment_ms("soon")

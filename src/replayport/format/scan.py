@@ -90,10 +90,10 @@ class Scan:
         taken: list[pa.RecordBatch] = []
         left = rows
         for batch in self.batches():
-            if left <= 0:
-                break
             taken.append(batch.slice(0, left))
             left -= batch.num_rows
+            if left <= 0:
+                break
         return pa.Table.from_batches(taken, schema=self.schema)
 
     def arrow(self) -> pa.Table:

@@ -76,6 +76,8 @@ class FakeBigQuery:
         requests: Method and path of each request so far.
         faults: Answered in place of the real answer.
         failing_loads: Tables whose load jobs end in an error, with BigQuery's reason.
+        refuse_after: After so many requests everything is refused with 400, which no
+            client tries again; None for never.
     """
 
     def __init__(self, project: str = "demo-project", *, polls: int = 1) -> None:
@@ -85,6 +87,7 @@ class FakeBigQuery:
         self.requests: list[tuple[str, str]] = []
         self.faults: list[BigQueryFault] = []
         self.failing_loads: dict[str, str] = {}
+        self.refuse_after: int | None = None
         self._polls = polls
         self._jobs: dict[str, dict[str, Any]] = {}
         self._waiting: dict[str, int] = {}
@@ -118,6 +121,8 @@ class FakeBigQuery:
         def guarded(handler: Any) -> Any:
             async def answer(request: Request) -> Response:
                 self.requests.append((request.method, request.url.path))
+                if self.refuse_after is not None and len(self.requests) > self.refuse_after:
+                    return _error(400, "stopped", "refused from here on")
                 fault = self._fault(request)
                 if fault is not None:
                     return _error(fault.status, fault.reason, f"fault of {fault.path_contains}")

@@ -22,6 +22,7 @@ BENCHMARKS = (
     "actions",
     "features",
     "frustration",
+    "dataset",
 )
 HIGH_LOAD = 1.0
 """Of the machine before anything was started; above it somebody else is at work."""

@@ -42,6 +42,7 @@ from replayport.cli import app
 from replayport.export import EXPORTS
 from replayport.feature_files import SCHEMA as FEATURE_SCHEMA
 from replayport.format.schema import ANALYTICS_SCHEMA, EVENTS_SCHEMA
+from replayport.format.tables import TABLES
 from replayport.format.verify import PROBLEM_MEANINGS
 from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS
 from replayport.rrweb.mirror import dom
@@ -352,6 +353,25 @@ def actions_page() -> str:
     return _page("Actions", "From `replayport.analysis` and `replayport.rrweb.mirror`.", body)
 
 
+def tables_page() -> str:
+    """Make the page of the tables recordings are read as."""
+    intro = (
+        "What `archive.events()`, `archive.sql()`, `replayport dataset` and the BigQuery and dlt\n"
+        "loaders give: the same columns in the same order everywhere. A dataset has `day` besides,\n"
+        "the day of the recording's first event in UTC, as a partition. JSON stays text. Columns\n"
+        "are only ever added, at the end."
+    )
+    body = [intro]
+    for t in TABLES.values():
+        rows = (
+            (f"`{c.name}`", type_name(c.type), "yes" if c.nullable else "no", c.meaning)
+            for c in t.columns
+        )
+        body.append(f"## `{t.name}`\n\n{t.meaning}")
+        body.append(table(("column", "type", "null", "meaning"), rows).strip())
+    return _page("Tables", "From `replayport.format.tables`.", "\n\n".join(body))
+
+
 def _members(c: type) -> Iterator[tuple[str, ...]]:
     for name, member in vars(c).items():
         if name.startswith("_"):
@@ -567,6 +587,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "actions.md": actions_page,
     "features.md": features_page,
     "signals.md": signals_page,
+    "tables.md": tables_page,
     "api.md": api_page,
     "http.md": http_page,
     "openapi.json": openapi_document,

@@ -47,6 +47,11 @@ ONLY_IN = {
     "psycopg": ("catalog",),
     "sqlite3": ("catalog", "capture"),  # the catalogue, and the inbox of captured requests
     "httpx": ("sources", "capture"),  # pulling, and passing on what was captured
+    "duckdb": ("format", "reading"),
+    "pandas": ("format",),
+    "polars": ("format",),
+    "google": ("dataset",),
+    "dlt": ("dataset",),
     "typer": ("cli",),
     "rich": ("cli",),
     "playwright": ("demo", "render"),

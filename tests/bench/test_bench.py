@@ -95,3 +95,13 @@ def test_memory_is_measured_for_everything(tmp_path):
     notes = {(r["what"], r["of"]): r["note"] for r in rows}
     assert notes["import", "recording"] == "1 written, 0 rejected"
     assert notes["pull", "2 recordings"] == "2 written, 0 rejected"
+
+
+def test_every_reader_of_a_dataset_counts_the_same_clicks(tmp_path):
+    rows = run("dataset", tmp_path, "--recordings", "14", "--runs", "1")
+    counted = {r["what"]: int(r["rows"]) for r in rows if "build" not in r["what"]}
+    clicks = {n for what, n in counted.items() if "click" in what or "baseline" in what}
+    assert len(clicks) == 1
+    assert clicks != {0}
+    assert counted["dataset again, nothing new"] == 0
+    assert all(int(r["peak_bytes"]) > 0 for r in rows)

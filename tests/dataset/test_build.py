@@ -293,7 +293,10 @@ def test_json_lines(archive, tmp_path):
         ).fetchall()
     assert len(found) == 72
     with pytest.raises(DatasetError, match="is jsonl"):
-        build_dataset(archive, to, workers=1)
+        build_dataset(archive, to, workers=1, file_format="parquet")
+    assert build_dataset(archive, to, workers=1).unchanged == 9  # in the form it has
+    with pytest.raises(ValueError, match="csv"):
+        build_dataset(archive, to, file_format="csv")
 
 
 def test_places_it_may_not_go(archive, tmp_path):

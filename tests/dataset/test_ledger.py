@@ -33,7 +33,7 @@ def put(store: Store, **changes: object) -> None:
     store.put(DATASET_FILE, msgspec.json.encode(msgspec.structs.replace(found, **changes)))
 
 
-WANTED = DatasetFile(archive_id="a", file_format="parquet", columns={})
+WANTED = ("a", "parquet")
 
 
 def test_a_part_is_named_after_what_is_in_it():
@@ -88,11 +88,12 @@ def test_days_and_parts_come_back_as_written(tmp_path):
 
 def test_a_place_that_is_free_or_ours(tmp_path):
     store = Store.open(tmp_path)
-    assert open_dataset(store, WANTED) is None
+    assert open_dataset(store, *WANTED) is None
     put(store)
-    found = open_dataset(store, WANTED)
+    found = open_dataset(store, *WANTED)
     assert found is not None
     assert found.columns == {"events": ["time"]}
+    assert open_dataset(store, "a", None) == found
 
 
 @pytest.mark.parametrize(
@@ -108,14 +109,14 @@ def test_a_place_that_is_somebody_elses(tmp_path, changes, message):
     store = Store.open(tmp_path)
     put(store, **changes)
     with pytest.raises(DatasetError, match=message):
-        open_dataset(store, WANTED)
+        open_dataset(store, *WANTED)
 
 
 def test_an_archive_and_a_damaged_file_are_refused(tmp_path):
     store = Store.open(tmp_path)
     store.put(DATASET_FILE, b"[")
     with pytest.raises(DatasetError, match="does not parse"):
-        open_dataset(store, WANTED)
+        open_dataset(store, *WANTED)
     store.put("archive.json", b"{}")
     with pytest.raises(DatasetError, match="is an archive"):
-        open_dataset(store, WANTED)
+        open_dataset(store, *WANTED)

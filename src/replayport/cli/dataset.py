@@ -52,8 +52,13 @@ def dataset(
         ),
     ] = None,
     format_: Annotated[
-        str, typer.Option("--format", help=f"Of the files: {', '.join(SUFFIXES)}.")
-    ] = "parquet",
+        str | None,
+        typer.Option(
+            "--format",
+            help=f"Of the files: {', '.join(SUFFIXES)}. [default: that it has, else parquet]",
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option("--workers", help="Processes; 0 means one a core.", show_default=False),
@@ -67,7 +72,7 @@ def dataset(
     A second run adds what is new and writes files again whose recordings changed or are
     gone. What is there already is kept up to date whatever `--since` says.
     """
-    if format_ not in SUFFIXES:
+    if format_ is not None and format_ not in SUFFIXES:
         raise typer.BadParameter(f"choose one of: {', '.join(SUFFIXES)}", param_hint="--format")
     names = None if tables is None else [n.strip() for n in tables.split(",") if n.strip()]
     try:
@@ -86,7 +91,7 @@ def dataset(
             if to.startswith(BIGQUERY):
                 from replayport.dataset.bigquery import load_bigquery
 
-                if format_ != "parquet":
+                if format_ not in (None, "parquet"):
                     raise typer.BadParameter(
                         "BigQuery is loaded from Parquet", param_hint="--format"
                     )

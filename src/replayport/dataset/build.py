@@ -149,7 +149,7 @@ def build_dataset(
     tables: Sequence[str] | None = None,
     since_ms: int | None = None,
     until_ms: int | None = None,
-    file_format: str = "parquet",
+    file_format: str | None = None,
     workers: int = 0,
     part_bytes: int = PART_BYTES,
     on_progress: Callable[[int, str], None] = lambda _n, _what: None,
@@ -164,7 +164,8 @@ def build_dataset(
         since_ms: Only add recordings that started at or after, epoch milliseconds. What is
             in the dataset already is kept up to date whenever it started.
         until_ms: Only add recordings that started before.
-        file_format: ``parquet`` or ``jsonl``.
+        file_format: ``parquet`` or ``jsonl``; that of the dataset that is there, else
+            ``parquet``, when None.
         workers: Processes; 0 means one a core, 1 none but this one.
         part_bytes: Size of a part.
         on_progress: Called with a number of recordings done, and where it is.
@@ -173,7 +174,7 @@ def build_dataset(
         DatasetError: The place cannot take it.
         ValueError: A table or file format that is not known.
     """
-    if file_format not in SUFFIXES:
+    if file_format is not None and file_format not in SUFFIXES:
         raise ValueError(f"file format {file_format!r} is not one of {', '.join(SUFFIXES)}")
     check_place(archive, os.fspath(to))
     store = Store.open(os.fspath(to))
@@ -197,20 +198,22 @@ def build_into(
     tables: Sequence[str] | None = None,
     since_ms: int | None = None,
     until_ms: int | None = None,
-    file_format: str = "parquet",
+    file_format: str | None = None,
     workers: int = 1,
     part_bytes: int = PART_BYTES,
     on_progress: Callable[[int, str], None] = lambda _n, _what: None,
 ) -> DatasetReport:
     """Do what `build_dataset` does, into an open store."""
     with store.lease("dataset", ttl_s=LEASE_TTL_S) as lease:
-        wanted = DatasetFile(archive_id=archive.archive_id, file_format=file_format, columns={})
-        found = open_dataset(store, wanted)
+        found = open_dataset(store, archive.archive_id, file_format)
+        file_format = file_format or (found.file_format if found else "parquet")
         names = chosen_tables(
             tables if tables is not None or found is None else list(found.columns)
         )
-        wanted = msgspec.structs.replace(
-            wanted, columns={name: TABLES[name].schema.names for name in names}
+        wanted = DatasetFile(
+            archive_id=archive.archive_id,
+            file_format=file_format,
+            columns={name: TABLES[name].schema.names for name in names},
         )
         if wanted != found:
             store.put(DATASET_FILE, msgspec.json.format(msgspec.json.encode(wanted)) + b"\n")

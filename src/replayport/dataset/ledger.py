@@ -124,9 +124,14 @@ def built_key(part: str) -> str:
     return f"{LEDGER}/built/{part}.json"
 
 
-def open_dataset(store: Store, wanted: DatasetFile) -> DatasetFile | None:
+def open_dataset(store: Store, archive_id: str, file_format: str | None) -> DatasetFile | None:
     """
     Read ``dataset.json`` and make sure that what is wanted may be written there.
+
+    Args:
+        store: The place.
+        archive_id: Of the archive to write.
+        file_format: To write; None for that of the dataset.
 
     Returns:
         None when nothing is there yet.
@@ -154,14 +159,14 @@ def open_dataset(store: Store, wanted: DatasetFile) -> DatasetFile | None:
             f"{store.url} is {found.format!r:.40} version {found.format_version}; this package "
             f"writes {DATASET_FORMAT!r} {DATASET_VERSION}. Upgrade replayport"
         )
-    if found.archive_id != wanted.archive_id:
+    if found.archive_id != archive_id:
         raise DatasetError(
             f"the dataset at {store.url} was made of another archive. "
             "One dataset is of one archive; name another place with --to"
         )
-    if found.file_format != wanted.file_format:
+    if file_format is not None and found.file_format != file_format:
         raise DatasetError(
-            f"the dataset at {store.url} is {found.file_format}, not {wanted.file_format}. "
+            f"the dataset at {store.url} is {found.file_format}, not {file_format}. "
             "Name another place, or leave --format out"
         )
     return found

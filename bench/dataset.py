@@ -30,6 +30,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,16 @@ CHILDREN: dict[str, Callable[..., int]] = {
 }
 
 
+NEEDS = {
+    "sql": ("duckdb",),
+    "duckdb_glob": ("duckdb",),
+    "duckdb_dataset": ("duckdb",),
+    "pandas_loop": ("pandas",),
+    "polars_dataset": ("polars",),
+    "build": ("replayport.dataset.build",),
+}
+
+
 @contextmanager
 def _timed(into: list[dict[str, Any]]) -> Any:
     found: dict[str, Any] = {}
@@ -250,10 +261,8 @@ def _cpu_seconds() -> float:
 
 def child(name: str, runs: int, arguments: Sequence[str]) -> None:
     """Ask one question so many times and say what it took."""
-    import duckdb  # noqa: F401 - importing is not what is measured
-    import pandas as pd  # noqa: F401
-    import polars as pl  # noqa: F401
-
+    for needed in NEEDS.get(name, ()):  # importing is not what is measured
+        import_module(needed)
     found: list[dict[str, Any]] = []
     for _ in range(runs):
         with _timed(found) as one:

@@ -360,6 +360,10 @@ class Archive:
             **filters,
         )
 
+    def actions(self, **options: Any) -> ArchiveScan:
+        """Give what users did in many recordings; options as in `scan`."""
+        return self.scan("actions", **options)
+
     def console(self, **options: Any) -> ArchiveScan:
         """Give the console lines of many recordings; options as in `scan`."""
         return self.scan("console", **options)

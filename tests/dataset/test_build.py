@@ -85,10 +85,13 @@ def test_every_row_once_in_partitions_of_days(archive, tmp_path):
     report = build_dataset(archive, to, workers=1, part_bytes=SMALL)
     check(archive, to)
     assert (report.recordings, report.added, report.ok) == (9, 9, True)
+    actions = archive.actions().num_rows
+    assert actions >= 18
     assert report.rows == {
         "recordings": 9,
         "events": 72,
         "analytics": 1,
+        "actions": actions,
         "console": 9,
         "network": 0,
     }

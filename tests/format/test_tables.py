@@ -85,6 +85,11 @@ def test_a_recording_as_tables(archive):
     assert (asked["url"], asked["status"]) == ("https://x.example/a", 404)
     [event] = recording.analytics().to_pylist()
     assert (event["event"], event["recording_id"]) == ("$pageview", "s-1")
+    first, second = recording.actions().to_pylist()[1:3]
+    assert (first["kind"], first["node_id"], first["timestamp_ms"]) == ("click", 5, START_MS + 100)
+    assert first["recording_id"] == "s-1"
+    assert first["offset_ms"] == 100
+    assert second["text"]
     [row] = archive.recordings().to_pylist()
     assert (row["clicks"], row["console_errors"], row["analytics_events"]) == (2, 1, 1)
     assert json.loads(row["urls"])[0] == "https://shop.example/"
@@ -124,3 +129,16 @@ def test_half_characters_and_nuls_are_text(archive):
     recording = archive.recording("s-1")
     assert recording.console().to_pylist()[0]["message"] == "\ufffd \x00"
     assert recording.network().to_pylist()[0]["url"] == "https://x.example/\ufffd"
+
+
+def test_actions_of_a_mobile_recording_have_elements():
+    """Stored as wireframes; the actions are read from what a player would draw."""
+    from replayport.demo import RECORDINGS_FOLDER
+    from replayport.importing import import_paths
+
+    with Archive.open("memory://", create=True) as opened:
+        import_paths([RECORDINGS_FOLDER / "mobile.jsonl.zst"], opened)
+        [recording] = opened.recordings()
+        found = opened.actions().to_pylist()
+        assert found == recording.actions().to_pylist()
+        assert any(action["name"] for action in found if action["kind"] in ("tap", "click"))

@@ -287,6 +287,10 @@ class Recording:
         """Give the session's analytics and LLM events; no rows when there are none."""
         return self.scan("analytics")
 
+    def actions(self) -> Scan:
+        """Give what the user did, with the element of each action: table ``actions``."""
+        return self.scan("actions")
+
     def console(self) -> Scan:
         """Give the console lines, whoever recorded them: table ``console``."""
         return self.scan("console")

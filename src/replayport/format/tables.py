@@ -9,6 +9,7 @@ truth values, UTC times; JSON stays text.
 recordings   one row a recording           <- its manifest
 events       one row an rrweb event        <- events.parquet
 analytics    one row an analytics event    <- analytics.parquet
+actions      one row a thing the user did  <- events, analysis/actions.py
 console      one row a console line        <- events, analysis/console.py
 network      one row a request             <- events, analysis/network.py
 ```
@@ -25,11 +26,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from replayport.analysis.actions import read_actions
 from replayport.analysis.console import CONSOLE_KINDS, console_row
 from replayport.analysis.network import NETWORK_KINDS, NetworkEvent, requests_of
+from replayport.analysis.tables import ACTIONS_SCHEMA, actions_table
 from replayport.format.scan import select_schema
 from replayport.format.schema import ANALYTICS_FILE, EVENTS_FILE, EVENTS_SCHEMA
 from replayport.recording import Manifest, storable
+from replayport.rrweb.events import Event
 
 if TYPE_CHECKING:
     from replayport.format.reader import Recording
@@ -179,6 +183,20 @@ def _read_analytics(
         yield with_key(recording.manifest, batch, schema)
 
 
+def _read_actions(
+    recording: Recording, columns: Sequence[str], _: Collection[str] | None
+) -> Iterator[pa.RecordBatch]:
+    schema, stored = _made("actions", columns)
+    events: Iterable[Event] = recording.events()
+    if recording.manifest.snapshot_source == "mobile":  # wireframes have no elements
+        from replayport.playable import playable_columns
+
+        events = playable_columns(recording).events()
+    table = actions_table(read_actions(events).actions).select(stored)
+    for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+        yield with_key(recording.manifest, batch, schema)
+
+
 def _read_console(
     recording: Recording, columns: Sequence[str], _: Collection[str] | None
 ) -> Iterator[pa.RecordBatch]:
@@ -288,6 +306,25 @@ _EVENT_MEANINGS: Final = {
     "data": "The event's data as JSON text.",
     "extra": "Other top-level keys of the event as JSON text.",
 }
+_ACTION_MEANINGS: Final = {
+    "end_ms": "When it ended, epoch milliseconds.",
+    "offset_ms": "From the recording's first event.",
+    "window_id": "Browser tab.",
+    "kind": "click, type, choose, scroll, navigate, submit, idle, …",
+    "node_id": "The element's node; null when it has none, or it is not in the recording.",
+    "role": "ARIA role of the element.",
+    "name": "Accessible name of the element, else the beginning of its text.",
+    "locator": "How to find the element again: test id, role and name, label, …",
+    "path": "CSS-like path of the element.",
+    "x": "In the viewport, CSS px.",
+    "y": "In the viewport, CSS px.",
+    "page_x": "On the page, scrolling included.",
+    "page_y": "On the page, scrolling included.",
+    "value": "What was typed, chosen or selected; null when masked, or when there is none.",
+    "masked": "Whether the recorder had masked a value.",
+    "url": "Page it happened on; of a navigation the one it led to.",
+    "text": "The action as a sentence without a subject.",
+}
 _PLAIN: Final = {pa.dictionary(pa.int32(), pa.string()): pa.string()}
 
 TABLES: Final[dict[str, Table]] = {
@@ -357,6 +394,21 @@ TABLES: Final[dict[str, Table]] = {
             ),
             ("project", "event", "recording_id"),
             _read_analytics,
+        ),
+        Table(
+            "actions",
+            "One row a thing the user did: clicked the button, typed into the field, went away.",
+            (
+                *_KEY,
+                *_TIME,
+                *(
+                    Column(f.name, f.type, _ACTION_MEANINGS[f.name], f.nullable)
+                    for f in ACTIONS_SCHEMA
+                    if f.name != "timestamp_ms"
+                ),
+            ),
+            ("project", "kind", "recording_id"),
+            _read_actions,
         ),
         Table(
             "console",

@@ -650,7 +650,7 @@ class Archive:
         with self.store.lease(f"locks/{project}/{bare}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S):
             recording = self.recording_at(self.row(f"{project}/{bare}").key_prefix)
             old = recording.manifest
-            rows = recording.analytics().to_pylist()
+            rows = recording.analytics_table().to_pylist()
             kept = [
                 r
                 for r in rows

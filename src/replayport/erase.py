@@ -312,9 +312,9 @@ class Eraser:
 
         if made.where.startswith(STDOUT):
             return none("it went to standard output or into a pipe")
+        if made.kind in self._rewriters:
+            return PlannedMade(made=made, action="rewrite")
         if not set(made.recordings) <= names:
-            if made.kind in self._rewriters:
-                return PlannedMade(made=made, action="rewrite")
             return none("it holds other recordings too, and cannot be rewritten from here")
         if made.where.startswith(ARCHIVE):
             return PlannedMade(made=made, action="delete")
@@ -564,7 +564,7 @@ class Eraser:
         ids = set(plan.distinct_ids)
         for name in plan.rows:
             try:
-                rows = self._archive.recording(name).analytics()["distinct_id"].to_pylist()
+                rows = self._archive.recording(name).analytics_table()["distinct_id"].to_pylist()
             except RecordingError as e:
                 left.append(str(e))
                 continue

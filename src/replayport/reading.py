@@ -30,7 +30,7 @@ from replayport.store import Store
 REMOTE_THREADS: Final = 24
 """A request to an object store is mostly waiting."""
 
-_WITHOUT_MANIFEST: Final = frozenset({"events", "console", "network"})
+_WITHOUT_MANIFEST: Final = frozenset({"events", "console", "network", "actions"})
 """Tables that need nothing but ``events.parquet``."""
 
 Opener = Callable[[str], Recording]
@@ -177,6 +177,7 @@ def _unread(store: Store, row: RecordingRow) -> Recording:
         events=row.events,
         raw_bytes=row.raw_bytes,
         windows=[],
+        snapshot_source=row.snapshot_source,
         kinds={},
         files={},
         source={},
@@ -219,9 +220,11 @@ def sql(
     # A word too many costs a view nobody reads.
     for name in sorted(set(re.findall(r"\w+", query.lower())) & TABLES.keys()):
         if name == "events" and store.local_path("x") is not None:
-            files = [str(store.local_path(f"{r.key_prefix}/{EVENTS_FILE}")) for r in rows()]
-            if files:
-                connection.read_parquet(files, filename=True).create_view("stored_events")
+            files = [store.local_path(f"{r.key_prefix}/{EVENTS_FILE}") for r in rows()]
+            if files and None not in files:  # None: it is encrypted
+                connection.read_parquet([str(f) for f in files], filename=True).create_view(
+                    "stored_events"
+                )
                 connection.sql(_EVENTS_VIEW)
                 continue
         connection.register(name, _without_zone(scan(name)))

@@ -95,7 +95,7 @@ def write_subject_access(
             try:
                 recording = archive.recording_at(folder.prefix)
                 out.add(f"recordings/{n:04d}.html", html.export(recording, ExportOptions()))
-                events += _events(folder.name, recording.analytics().to_pylist(), None)
+                events += _events(folder.name, recording.analytics_table().to_pylist(), None)
             except RecordingError:
                 done.unreadable.append(folder.name)
                 continue
@@ -107,7 +107,7 @@ def write_subject_access(
                 known = people.setdefault(manifest.person.distinct_id, {})
                 known.update(manifest.person.properties)
         for name in sorted(found.rows):
-            rows = archive.recording(name).analytics().to_pylist()
+            rows = archive.recording(name).analytics_table().to_pylist()
             events += _events("", rows, ids)
         done.unreadable += [f.name for f in found.unreadable if f.name not in done.unreadable]
         events.sort(key=lambda e: e["timestamp_ms"])

@@ -12,7 +12,7 @@ from tests.support.builders import START_MS, click, draft, meta
 from replayport.archive import Archive
 from replayport.dataset import DatasetError
 from replayport.dataset.bigquery import LEDGER_TABLE, BigQueryError, load_bigquery, parse_url
-from replayport.dataset.build import registered_datasets
+from replayport.dataset.registry import registered_datasets
 from replayport.errors import SettingsError
 from replayport.format.tables import TABLES
 from replayport.testing import BigQueryFault, FakeBigQuery, serve
@@ -228,7 +228,7 @@ def test_columns_that_came_later_are_added(archive, client, fake):
 
 def test_it_is_remembered_for_an_erasure(archive, client):
     load(archive, client, tables=["console"])
-    assert registered_datasets(archive) == {TO: {"tables": ["console"], "kind": "bigquery"}}
+    assert registered_datasets(archive) == {TO: "bigquery:console"}
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,7 @@ from tests.support.builders import START_MS
 
 from replayport.archive import Archive
 from replayport.dataset import DatasetError, build
-from replayport.dataset.build import (
-    build_dataset,
-    build_into,
-    chosen_tables,
-    registered_datasets,
-)
+from replayport.dataset.build import build_dataset, build_into, chosen_tables
 from replayport.dataset.ledger import ledger_days, read_day
 from replayport.format.tables import TABLES
 from replayport.store import Store
@@ -312,13 +307,6 @@ def test_two_builds_do_not_meet(archive, tmp_path):
     to = tmp_path / "d"
     with Store.open(to).lease("dataset", ttl_s=60), pytest.raises(Exception, match="lease"):
         build_dataset(archive, to, workers=1)
-
-
-def test_datasets_are_remembered_for_an_erasure(archive, tmp_path):
-    build_dataset(archive, tmp_path / "d", workers=1, tables=["events"])
-    [(url, entry)] = registered_datasets(archive).items()
-    assert url == Store.open(tmp_path / "d").url
-    assert entry == {"tables": ["events"], "kind": "files"}
 
 
 def test_tables_by_name():

@@ -141,7 +141,7 @@ def test_analytics_come_back(archive):
 def test_actions_are_rows(archive):
     recording = archive.recording(archive.write(draft(visit())).id)
     table = recording.actions()
-    assert table.schema == ACTIONS_SCHEMA
+    assert set(ACTIONS_SCHEMA.names) <= set(table.schema.names)
     assert table["text"].to_pylist()[:2] == [
         "opened https://shop.example/",
         'clicked the page "hello"',

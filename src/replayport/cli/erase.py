@@ -27,7 +27,7 @@ from replayport.cli.common import (
     shown,
     size,
 )
-from replayport.erase import Eraser
+from replayport.erase import REWRITERS, Eraser
 from replayport.erasure_plan import Plan
 from replayport.errors import LegalHoldError, ReplayError
 from replayport.receipts import verify_receipt
@@ -191,6 +191,7 @@ def opened_eraser(
         quiet: Print no steps.
     """
     from replayport.capture.erase import unsealed_in
+    from replayport.dataset.refresh import dataset_rewriter
     from replayport.server.service import inbox_folder
     from replayport.sources.posthog_erase import PostHogEraser
 
@@ -227,6 +228,7 @@ def opened_eraser(
             unsealed=there,
             skip_inboxes=skip_inboxes,
             posthog=asked,
+            rewriters={**REWRITERS, "dataset": dataset_rewriter(archive)},
             on_step=step,
             wait_inboxes=wait,
         )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
@@ -26,10 +26,11 @@ import pyarrow as pa
 
 from replayport.archive import Archive
 from replayport.dataset import DatasetError
-from replayport.dataset.build import DatasetReport, chosen_tables, register_dataset
+from replayport.dataset.build import DatasetReport, chosen_tables
 from replayport.dataset.days import Key, current_members, days_of
 from replayport.dataset.ledger import Member
 from replayport.dataset.parts import ParquetFile, PartTask, PartWritten, write_rows
+from replayport.dataset.registry import register_day
 from replayport.errors import MissingExtraError, ReplayError, SettingsError
 from replayport.format.tables import TABLES, TIME_TYPE, Column, rows_batch
 
@@ -82,6 +83,7 @@ def load_bigquery(
     tables: Sequence[str] | None = None,
     since_ms: int | None = None,
     until_ms: int | None = None,
+    without: Collection[Key] = (),
     client: Any = None,
     retry_s: float = RETRY_S,
     on_progress: Callable[[int, str], None] = lambda _n, _what: None,
@@ -95,6 +97,7 @@ def load_bigquery(
         tables: Keys of `TABLES`; all when None.
         since_ms: Only add recordings that started at or after, epoch milliseconds.
         until_ms: Only add recordings that started before.
+        without: Recordings to leave out, by project and id, as if they were gone.
         client: A ``google.cloud.bigquery.Client``; one with the credentials of the
             environment when None.
         retry_s: How long a request is tried again.
@@ -110,17 +113,20 @@ def load_bigquery(
     loader = _Loader(client or _client(project), project, dataset, location, retry_s)
     with _speaking():
         loader.prepare(names)
-        register_dataset(archive, to, names, kind="bigquery")
         known = loader.ledger()
     report = DatasetReport(to, names)
     said = _said(names)
     for day, wanted in days_of(archive, list(known), since_ms=since_ms, until_ms=until_ms):
         before, before_said = known.get(day, ([], {said}))
-        current = current_members(archive, before, wanted, rejected=report.rejected)
+        found = current_members(archive, before, wanted, rejected=report.rejected)
+        current = {key: member for key, member in found.items() if key not in without}
         same = {m.key: m.revision for m in before} == {k: m.revision for k, m in current.items()}
         if not (same and before_said == {said}):
+            form = f"bigquery:{','.join(names)}"
+            register_day(archive, to, day, [*before, *current.values()], form=form)
             with _speaking(), tempfile.TemporaryDirectory(prefix="replayport-") as scratch:
                 loader.load_day(archive, day, current, names, Path(scratch), report)
+            register_day(archive, to, day, current.values(), form=form)
         report.count(before, current)
         report.recordings += len(current)
         on_progress(len(current), day)

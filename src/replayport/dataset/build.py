@@ -20,7 +20,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ import msgspec
 
 from replayport.archive import Archive
 from replayport.dataset import DatasetError
-from replayport.dataset.days import current_members, days_of
+from replayport.dataset.days import Key, current_members, days_of
 from replayport.dataset.ledger import (
     DATASET_FILE,
     LEDGER,
@@ -51,6 +51,7 @@ from replayport.dataset.ledger import (
 )
 from replayport.dataset.parts import PartTask, PartWritten, write_part
 from replayport.dataset.plan import Plan, plan_day
+from replayport.dataset.registry import register_day
 from replayport.format.tables import TABLES
 from replayport.store import Lease, Store
 
@@ -61,9 +62,6 @@ SMALL_TASK_BYTES: Final = 2 * 2**20
 """Starting a process takes about as long as writing so much."""
 
 LEASE_TTL_S: Final = 300.0
-DATASETS_STATE: Final = "datasets"
-"""Catalog state that lists the datasets made of an archive, so that an erasure finds them."""
-
 _TASKS_A_WORKER: Final = 2
 _POLL_S: Final = 20.0
 
@@ -152,6 +150,7 @@ def build_dataset(
     file_format: str | None = None,
     workers: int = 0,
     part_bytes: int = PART_BYTES,
+    without: Collection[Key] = (),
     on_progress: Callable[[int, str], None] = lambda _n, _what: None,
 ) -> DatasetReport:
     """
@@ -168,6 +167,7 @@ def build_dataset(
             ``parquet``, when None.
         workers: Processes; 0 means one a core, 1 none but this one.
         part_bytes: Size of a part.
+        without: Recordings to leave out, by project and id, as if they were gone.
         on_progress: Called with a number of recordings done, and where it is.
 
     Raises:
@@ -187,6 +187,7 @@ def build_dataset(
         file_format=file_format,
         workers=workers,
         part_bytes=part_bytes,
+        without=without,
         on_progress=on_progress,
     )
 
@@ -201,6 +202,7 @@ def build_into(
     file_format: str | None = None,
     workers: int = 1,
     part_bytes: int = PART_BYTES,
+    without: Collection[Key] = (),
     on_progress: Callable[[int, str], None] = lambda _n, _what: None,
 ) -> DatasetReport:
     """Do what `build_dataset` does, into an open store."""
@@ -217,8 +219,9 @@ def build_into(
         )
         if wanted != found:
             store.put(DATASET_FILE, msgspec.json.format(msgspec.json.encode(wanted)) + b"\n")
-        register_dataset(archive, store.url, names, kind="files")
-        run = _Run(archive, store, lease, names, file_format, part_bytes, on_progress)
+        run = _Run(
+            archive, store, lease, names, file_format, part_bytes, frozenset(without), on_progress
+        )
         with _executor(archive.store, store, workers) as (pool, width):
             run.all_days(pool, width, since_ms, until_ms)
         return run.report
@@ -257,6 +260,7 @@ class _Run:
         tables: Sequence[str],
         file_format: str,
         part_bytes: int,
+        without: frozenset[Key],
         on_progress: Callable[[int, str], None],
     ) -> None:
         self._archive = archive
@@ -265,6 +269,7 @@ class _Run:
         self._tables = tables
         self._file_format = file_format
         self._part_bytes = part_bytes
+        self._without = without
         self._on_progress = on_progress
         self._renewed_s = time.monotonic()
         self.report = DatasetReport(store.url, tables)
@@ -289,7 +294,13 @@ class _Run:
     def _plan(self, day: str, wanted: Mapping[tuple[str, str], str]) -> _DayWork:
         before = read_day(self._store, day).parts
         members = [m for part in before for m in part.members]
-        current = current_members(self._archive, members, wanted, rejected=self.report.rejected)
+        current = {
+            key: member
+            for key, member in current_members(
+                self._archive, members, wanted, rejected=self.report.rejected
+            ).items()
+            if key not in self._without
+        }
         plan = plan_day(
             before,
             current,
@@ -298,6 +309,14 @@ class _Run:
             target_bytes=self._part_bytes,
         )
         self.report.count(members, current)
+        if plan.build:
+            register_day(
+                self._archive,
+                self._store.url,
+                day,
+                [*members, *current.values()],
+                form=self._file_format,
+            )
         done = sum(len(part.members) for part in plan.keep)
         self._on_progress(done, day)
         return _DayWork(day, before, plan, parts=self._refreshed(plan.keep, current))
@@ -401,6 +420,8 @@ class _Run:
         parts = sorted(work.parts, key=lambda p: (p.members[0].start_ms, p.id))
         self.report.recordings += sum(len(p.members) for p in parts)
         if parts != work.before:
+            members = [m for part in parts for m in part.members]
+            register_day(self._archive, self._store.url, work.day, members, form=self._file_format)
             if parts:
                 self._store.put(day_key(work.day), msgspec.json.encode(Day(parts)))
             else:
@@ -438,18 +459,6 @@ class _Run:
         if time.monotonic() - self._renewed_s > LEASE_TTL_S / 4:
             self._lease.renew()
             self._renewed_s = time.monotonic()
-
-
-def registered_datasets(archive: Archive) -> dict[str, Any]:
-    """Give the datasets made of an archive, as its catalog remembers: URL to what is known."""
-    return archive.catalog.get_state(DATASETS_STATE) or {}
-
-
-def register_dataset(archive: Archive, url: str, tables: Sequence[str], *, kind: str) -> None:
-    """Remember a dataset before anything is in it, so that an erasure finds it."""
-    if not url.startswith("memory:"):
-        entry = {"tables": list(tables), "kind": kind}
-        archive.catalog.update_state(DATASETS_STATE, lambda old: {**(old or {}), url: entry})
 
 
 class _Here(Executor):

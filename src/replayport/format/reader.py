@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 
 from replayport.analysis.actions import ActionLog
 from replayport.analysis.reading import read_actions
-from replayport.analysis.tables import actions_table
 from replayport.errors import DamagedRecordingError
 from replayport.format.assets import ASSETS_FILE, AssetMap, asset_key
 from replayport.format.scan import Scan, select_schema
@@ -33,9 +32,9 @@ from replayport.format.schema import (
     LIGHT_COLUMNS,
     METADATA_KEY,
 )
+from replayport.format.tables import TABLES, table_batches, with_key
 from replayport.posthog.lines import EventDecoder
 from replayport.posthog.playback import from_events, transform_mobile
-from replayport.format.tables import TABLES, table_batches, with_key
 from replayport.recording import Manifest
 from replayport.rrweb.events import Event
 
@@ -247,17 +246,6 @@ class Recording:
         return metadata.get(METADATA_KEY, b"")
 
     # --- what happened --------------------------------------------------------------
-
-    def actions(self) -> pa.Table:
-        """
-        Give what the user did, one row an action, in order of time.
-
-        Columns are those of `replayport.analysis.tables.ACTIONS_SCHEMA`.
-
-        Raises:
-            DamagedRecordingError: A row group does not read.
-        """
-        return actions_table(self.action_log().actions)
 
     def action_log(self) -> ActionLog:
         """

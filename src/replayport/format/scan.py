@@ -151,6 +151,9 @@ class Scan:
         """Read one column."""
         return self.select([name]).arrow().column(0)
 
+    def __getitem__(self, name: str) -> pa.ChunkedArray:
+        return self.column(name)
+
     def to_pylist(self) -> list[dict[str, Any]]:
         """Give the rows as dicts, all in memory."""
         rows: list[dict[str, Any]] = []

@@ -9,7 +9,7 @@ truth values, UTC times; JSON stays text.
 recordings   one row a recording           <- its manifest
 events       one row an rrweb event        <- events.parquet
 analytics    one row an analytics event    <- analytics.parquet
-actions      one row a thing the user did  <- events, analysis/actions.py
+actions      one row a thing the user did  <- events, analysis/reading.py
 console      one row a console line        <- events, analysis/console.py
 network      one row a request             <- events, analysis/network.py
 ```
@@ -26,14 +26,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replayport.analysis.actions import read_actions
 from replayport.analysis.console import CONSOLE_KINDS, console_row
 from replayport.analysis.network import NETWORK_KINDS, NetworkEvent, requests_of
 from replayport.analysis.tables import ACTIONS_SCHEMA, actions_table
 from replayport.format.scan import select_schema
 from replayport.format.schema import ANALYTICS_FILE, EVENTS_FILE, EVENTS_SCHEMA
 from replayport.recording import Manifest, storable
-from replayport.rrweb.events import Event
 
 if TYPE_CHECKING:
     from replayport.format.reader import Recording
@@ -187,12 +185,7 @@ def _read_actions(
     recording: Recording, columns: Sequence[str], _: Collection[str] | None
 ) -> Iterator[pa.RecordBatch]:
     schema, stored = _made("actions", columns)
-    events: Iterable[Event] = recording.events()
-    if recording.manifest.snapshot_source == "mobile":  # wireframes have no elements
-        from replayport.playable import playable_columns
-
-        events = playable_columns(recording).events()
-    table = actions_table(read_actions(events).actions).select(stored)
+    table = actions_table(recording.action_log().actions).select(stored)
     for batch in table.to_batches(max_chunksize=BATCH_ROWS):
         yield with_key(recording.manifest, batch, schema)
 

@@ -137,6 +137,18 @@ def test_the_same_by_many_processes(archive, tmp_path, monkeypatch):
     assert sum(seen) == 9
 
 
+def test_of_an_encrypted_archive(tmp_path):
+    from replayport.encryption import KeyRing
+
+    KeyRing.open(str(tmp_path / "ring"), create=True, now_ms=1)
+    with Archive.open(tmp_path / "secret", create=True, key_ring=str(tmp_path / "ring")) as archive:
+        for i in range(4):
+            add(archive, f"s-{i}", day=i // 2)
+        build_dataset(archive, tmp_path / "d", workers=2, part_bytes=1)
+        check(archive, tmp_path / "d")
+        assert archive.sql("SELECT count(*) FROM events").fetchall() == [(32,)]
+
+
 def test_only_what_is_new_is_added(archive, tmp_path):
     to = tmp_path / "d"
     build_dataset(archive, to, workers=1, part_bytes=SMALL)

@@ -17,11 +17,19 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -505,11 +513,17 @@ def _ignore_interrupt() -> None:
 
 @contextmanager
 def _executor(archive: Store, dataset: Store, workers: int) -> Iterator[tuple[Executor, int]]:
-    """Give a pool of processes and its width; this process where there is nothing to share."""
+    """Give a pool and its width: processes, or threads or nothing where stores stay here."""
     workers = workers or os.cpu_count() or 1
     in_memory = any(s.url.startswith("memory:") for s in (archive, dataset))
     if workers <= 1 or in_memory:
         yield _Here(), 1
+        return
+    try:
+        pickle.dumps((archive, dataset))
+    except (TypeError, pickle.PicklingError):  # an encrypted archive's keys stay here
+        with ThreadPoolExecutor(workers) as threads:
+            yield threads, workers
         return
     pool = _Processes(workers)
     try:

@@ -53,6 +53,6 @@ def test_runs(path, tmp_path, monkeypatch):
         # The demo's frustrated visit: a dead button clicked in anger, errors right after.
         rage = shown["frustration-3"]["text/plain"]
         assert "01a20a43-29e3-74f9-bd4b-2a9dabba214a" in rage
-        assert "warehouse" in texts
+        assert "Uncaught TypeError" in texts
     if path.stem == "funnel":
         assert "/thanks    ████ 1" in texts

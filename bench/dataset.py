@@ -14,7 +14,8 @@ dataset     the same questions over it, by DuckDB and by Polars
 
 Each in a process of its own. ``seconds`` is the clock, ``cpu_seconds`` the processor's, all
 processes together; the first run of a question is reported apart from the later ones, which
-find the files in the page cache. The peak is ``VmHWM`` of the process.
+find the files in the page cache. The peak is ``VmHWM`` of the process; of the build with a
+process a core that is the one that drives.
 """
 
 from __future__ import annotations

@@ -291,7 +291,7 @@ class Feeds:
             )
 
     def _analytics_rows(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        for row in self._recording.analytics().to_pylist():
+        for row in self._recording.analytics_table().to_pylist():
             try:
                 properties = msgspec.json.decode(row["properties"] or "{}")
             except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -58,7 +58,7 @@ def test_pull_posthog_pulls_from_us(server, tmp_path):
             assert ours.events == theirs.events
             here = [e.to_rrweb() for e in server.archive.recording(f"shop/{row.id}").events()]
             assert [e.to_rrweb() for e in copy.recording(row.id).events()] == here
-        pulled = copy.recording("0198-3").analytics().to_pylist()
+        pulled = copy.recording("0198-3").analytics_table().to_pylist()
         assert [(r["event"], r["uuid"]) for r in pulled] == [
             (r["event"], r["uuid"]) for r in ANALYTICS
         ]

@@ -258,7 +258,7 @@ def _analytics(services: Services, project: str, session_id: str) -> list[dict[s
     except RecordingNotFoundError:
         return []
     found: list[dict[str, Any]] = (
-        services.archive.recording_at(row.key_prefix).analytics().to_pylist()
+        services.archive.recording_at(row.key_prefix).analytics_table().to_pylist()
     )
     return found
 

@@ -32,6 +32,7 @@ WITHOUT_MODULE = {
     "browser/test_player.py": "the web player: its methods, events and requests",
     "browser/test_posthog_js.py": "real SDKs against the capture server",
     "browser/test_recorder.py": "the web recorder",
+    "browser/test_shared_link.py": "shared links and signing in, in a browser",
     "browser/test_tee.py": "real posthog-js through `serve --tee`, PostHog killed midway",
     "capture/test_crash.py": "kill -9 under load",
     "capture/test_fuzz.py": "the capture endpoints, whatever is sent",

@@ -34,6 +34,7 @@ WITHOUT_MODULE = {
     "browser/test_notebook.py": "a recording in an executed notebook",
     "browser/test_posthog_js.py": "real SDKs against the capture server",
     "browser/test_recorder.py": "the web recorder",
+    "browser/test_shared_link.py": "shared links and signing in, in a browser",
     "browser/test_tee.py": "real posthog-js through `serve --tee`, PostHog killed midway",
     "capture/test_crash.py": "kill -9 under load",
     "capture/test_fuzz.py": "the capture endpoints, whatever is sent",

@@ -99,11 +99,13 @@ def respond(
 ) -> Response:
     """Give the envelope, or a small page where a person asked."""
     if wants_page(request):
+        shared = request.url.path.startswith(("/shared/", "/embed/"))
+        more = "" if shared else "<p><a href='/'>All recordings</a></p>"
         return HTMLResponse(
             "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-            "<title>replayport</title><body style='font:16px/1.6 system-ui;max-width:40rem;"
-            f"margin:4rem auto;padding:0 1rem;color-scheme:light dark'><h1>{status}</h1>"
-            f"<p>{html.escape(message)}</p><p><a href='/'>All recordings</a></p>",
+            "<meta name=color-scheme content='light dark'><title>replayport</title>"
+            "<body style='font:16px/1.6 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem'>"
+            f"<h1>{status}</h1><p>{html.escape(message[:1].upper() + message[1:])}</p>{more}",
             status,
             headers,
         )

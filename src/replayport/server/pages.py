@@ -236,6 +236,7 @@ main.form input { width: 100%; font: inherit; color: inherit; padding: 9px 12px;
   border: 1px solid var(--line); border-radius: 8px; background: var(--card); }
 main.form input:focus-visible, button:focus-visible { outline: 2px solid var(--accent);
   outline-offset: 1px; }
+main.form label .soft { font-weight: 400; }
 main.form button { margin-top: 20px; width: 100%; font: inherit; font-weight: 600; padding: 10px;
   border: 0; border-radius: 8px; background: var(--accent); color: var(--card); cursor: pointer; }
 main.form button:disabled { opacity: .6; }
@@ -257,6 +258,7 @@ replayport-player { flex: 1; min-width: 0; min-height: 0; }
 .feed span:last-child { overflow-wrap: anywhere; }
 .bad { color: var(--warn); }
 main.form[hidden] { display: none; }
+body > .said { margin: 0; padding: 0 14px; min-height: 0; }
 @media (max-width: 720px) {
   .stage { flex-direction: column; }
   .feed { width: auto; max-height: 38%; border-left: 0; border-top: 1px solid var(--line); }

@@ -49,7 +49,9 @@ def playable_parquet(recording: Recording) -> bytes:
 def _viewports(recording: Recording) -> list[Viewport]:
     """Read page sizes from the session's analytics events, for snapshots without a Meta."""
     found = []
-    for row in recording.analytics_table().select(["timestamp_ms", "url", "properties"]).to_pylist():
+    for row in (
+        recording.analytics_table().select(["timestamp_ms", "url", "properties"]).to_pylist()
+    ):
         try:
             properties: Any = json.loads(row["properties"] or "{}")
         except ValueError:

@@ -91,7 +91,9 @@ def searchable_of(recording: Recording) -> SearchText:
                 yield kind, None if data is None else data.encode("utf-8", "replace")
 
     urls = recording.table(["url"])["url"].drop_null().unique().to_pylist()
-    rows: list[Mapping[str, Any]] = recording.analytics_table().select(["url", "properties"]).to_pylist()
+    rows: list[Mapping[str, Any]] = (
+        recording.analytics_table().select(["url", "properties"]).to_pylist()
+    )
     clicked: Iterable[str] = ()
     if recording.manifest.clicks and recording.manifest.raw_bytes <= MAX_MIRRORED_BYTES:
         clicked = clicked_names(_parsed(recording))

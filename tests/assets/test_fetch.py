@@ -157,10 +157,10 @@ def test_gzip_is_undone_and_a_bomb_is_not(make, site: Site):
     ("encoding", "body"),
     [
         ("gzip", b"a{}"),
-        ("gzip", gzip.compress(b"a{}" * 1000)[:-9]),
+        ("gzip", gzip.compress(b"a{}" * 1000, mtime=0)[:-9]),
         ("br", b"\x0b\x01\x80a{}\x03"),
         ("deflate", zlib.compress(b"a{}")),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"a{}"))),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"a{}", mtime=0), mtime=0)),
     ],
 )
 def test_encodings_not_asked_for(make, site: Site, encoding, body):

@@ -139,7 +139,7 @@ class EventRow(Row, frozen=True, kw_only=True):
     source: int | None
     kind: str
     data: str | None
-    """JSON text; None when the event has none, or more than `MAX_DATA_CHARS`."""
+    """JSON text; None when the event has none, or more than `MAX_DATA_CHARS`, or nobody asked."""
     data_chars: int
     """Of the whole text."""
 
@@ -163,7 +163,7 @@ class Feeds:
         self._start_ms = recording.manifest.start_ms
         self._rows: dict[str, list[Any]] = {}
 
-    def page(self, feed: str, *, offset: int, limit: int) -> Page:
+    def page(self, feed: str, *, offset: int, limit: int, with_data: bool = True) -> Page:
         """
         Give a part of a feed.
 
@@ -171,13 +171,14 @@ class Feeds:
             feed: One of `FEEDS`.
             offset: Rows before it.
             limit: Rows of it.
+            with_data: Raw events with their JSON. Without, a long list of them is small.
 
         Raises:
             DamagedRecordingError: The recording does not read.
         """
         if feed == "events":
             total = self._recording.manifest.events
-            items = list(self._events(offset, limit))
+            items = list(self._events(offset, limit, with_data))
         else:
             rows = self._rows.get(feed)
             if rows is None:
@@ -298,7 +299,7 @@ class Feeds:
                 properties = {}
             yield row, properties if isinstance(properties, dict) else {}
 
-    def _events(self, offset: int, limit: int) -> Iterator[EventRow]:
+    def _events(self, offset: int, limit: int, with_data: bool) -> Iterator[EventRow]:
         left, skip = limit, offset
         columns = ["timestamp_ms", "seq", "window_id", "type", "source", "kind", "data"]
         for batch in self._batches(columns, offset):
@@ -311,7 +312,7 @@ class Feeds:
                 yield EventRow(
                     **self._at(row.pop("timestamp_ms")),
                     **row,
-                    data=data if chars <= MAX_DATA_CHARS else None,
+                    data=data if with_data and chars <= MAX_DATA_CHARS else None,
                     data_chars=chars,
                 )
                 left -= 1

@@ -180,6 +180,14 @@ def test_feeds_turn_pages(ann):
     assert ann.get("/api/recordings/shop/s-1/feeds/nothing").status_code == 404
 
 
+def test_a_list_of_raw_events_can_leave_out_their_json(ann):
+    path = "/api/recordings/shop/s-1/feeds/events"
+    whole = ann.get(path).json()["items"]
+    bare = ann.get(path, params={"data": "false"}).json()["items"]
+    assert any(item["data"] for item in whole)
+    assert bare == [item | {"data": None} for item in whole]
+
+
 def test_watching_is_audited_once_a_viewing(ann, server):
     for _ in range(3):
         ann.get("/files/shop/s-1/events.parquet", headers={"range": "bytes=0-3"})

@@ -364,6 +364,7 @@ def get_feed(
     offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_FEED_PAGE)] = 200,
     events: str = "",
+    data: Annotated[bool, Query(description="Of the feed `events`: with each one's JSON.")] = True,
 ) -> Response:
     """Give a part of what stands beside the player; a row's fields are those of its feed."""
     if feed not in FEEDS:
@@ -371,7 +372,7 @@ def get_feed(
     services = services_of(request)
     recording = services.recording(identity, project, id, events=events)
     services.viewed(identity, recording)
-    page = services.feeds(recording).page(feed, offset=offset, limit=limit)
+    page = services.feeds(recording).page(feed, offset=offset, limit=limit, with_data=data)
     return _json({"items": page.items, "total": page.total, "next_offset": page.next_offset})
 
 

@@ -61,6 +61,7 @@ class SessionModel(BaseModel):
     scopes: list[str]
     projects: list[str] | None = Field(description="Projects they see; null for all.")
     may_share: bool
+    demo_shop: str | None = Field(description="Path of the demo's shop; null elsewhere.")
 
 
 class Acceptance(BaseModel):
@@ -172,6 +173,7 @@ def session_json(
         "scopes": sorted(identity.scopes) if identity else [],
         "projects": list(identity.projects) if identity and identity.projects is not None else None,
         "may_share": may_share,
+        "demo_shop": services.shop_path or None,
     }
 
 

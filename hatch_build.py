@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parent
 STATIC_FILES = (
     "player.js",
     "recorder.js",
+    "app/index.html",
     "export.html",
     "csp.json",
     "THIRD_PARTY_LICENSES.txt",

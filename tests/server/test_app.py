@@ -14,7 +14,6 @@ from replayport.archive import Archive
 from replayport.player_assets import PlayerNotBuiltError, static_file
 from replayport.recording import Person
 from replayport.server.app import make_app
-from replayport.server.routes.pages import PAGE_ROWS
 
 try:
     static_file("player.js")
@@ -230,7 +229,7 @@ def test_an_unexpected_error_says_nothing_and_is_guarded(client, monkeypatch, ar
         raise RuntimeError("a recorded secret")
 
     monkeypatch.setattr(type(archive.catalog), "list", broken)
-    for url in ("/", "/api/recordings"):
+    for url in ("/api/recordings", "/api/recordings?q=x"):
         answer = client.get(url)
         assert answer.status_code == 500
         assert "secret" not in answer.text
@@ -240,7 +239,7 @@ def test_an_unexpected_error_says_nothing_and_is_guarded(client, monkeypatch, ar
 # --- the list -------------------------------------------------------------------------
 
 
-def test_recorded_text_is_escaped_everywhere(client, archive):
+def test_recorded_text_is_in_no_page(client, archive):
     archive.write(
         draft(
             [meta(href=HOSTILE)],
@@ -252,8 +251,7 @@ def test_recorded_text_is_escaped_everywhere(client, archive):
     row = next(r for r in client.get("/api/recordings").json()["recordings"] if r["id"] != "s-1")
     for page in (client.get("/"), client.get(f"/recordings/{row['project']}/{row['id']}")):
         assert page.status_code == 200
-        assert "<script>alert" not in page.text
-        assert "&lt;script&gt;alert(1)" in page.text
+        assert "alert(1)" not in page.text  # pages hold nothing of a recording
     for query in (HOSTILE, "\0", "%", "\ud83d", "x" * 5000):
         page = client.get("/", params={"q": query.encode("utf-8", "replace").decode()})
         assert page.status_code == 200
@@ -261,28 +259,21 @@ def test_recorded_text_is_escaped_everywhere(client, archive):
 
 
 def test_paging_and_search(client, archive):
-    for n in range(PAGE_ROWS + 5):
+    for n in range(100 + 5):
         archive.write(draft([meta(n + 10, href=f"https://x.example/{n % 2}")], session_id=f"n-{n}"))
     seen = []
     after = None
     while True:
         params = {"after": after} if after else {}
         answer = client.get("/api/recordings", params=params).json()
-        assert len(answer["recordings"]) <= PAGE_ROWS
+        assert len(answer["recordings"]) <= 100
         seen += [r["id"] for r in answer["recordings"]]
         after = answer["next_after"]
         if after is None:
             break
-    assert len(seen) == len(set(seen)) == PAGE_ROWS + 6
+    assert len(seen) == len(set(seen)) == 100 + 6
     found = client.get("/api/recordings", params={"q": "example/1"}).json()["recordings"]
-    assert len(found) == (PAGE_ROWS + 5) // 2
-    page = client.get("/").text
-    assert "Older recordings" in page
-    import html
-    import re
-
-    older = html.unescape(re.search(r'class="more" href="([^"]+)"', page)[1])
-    assert client.get(older).status_code == 200
+    assert len(found) == (100 + 5) // 2
 
 
 @pytest.mark.parametrize(
@@ -308,7 +299,7 @@ def test_paging_and_search(client, archive):
     ],
 )
 def test_a_hostile_cursor_is_a_bad_request(client, after):
-    for path in ("/", "/api/recordings"):
+    for path in ("/api/recordings", "/api/recordings?order=events"):
         answer = client.get(path, params={"after": after})
         assert answer.status_code == 400
         assert answer.headers["content-security-policy"]

@@ -1,115 +1,62 @@
-"""The two pages as HTML: escaped, and complete without a script."""
+"""The page of a link: it holds nothing but the link's own token."""
 
 from __future__ import annotations
 
-import dataclasses
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.builders import draft, meta, visit
 
-from replayport.archive import Archive, row_of
-from replayport.recording import Person
-from replayport.server.pages import list_page, player_page
+from replayport.server.pages import SHARED_SCRIPT, shared_page
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=40)
 
 
 class Parsed(HTMLParser):
-    """What a browser sees: tags with attributes, and text."""
+    """What a browser sees: tags with attributes."""
 
     def __init__(self, page):
         super().__init__()
         self.tags = []
-        self.text = ""
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
 
-    def handle_data(self, data):
-        self.text += data
+    def of(self, name):
+        return [attrs for tag, attrs in self.tags if tag == name]
 
 
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory):
-    with Archive.open(tmp_path_factory.mktemp("pages") / "a", create=True) as archive:
-        return archive.recording(archive.write(draft()).id).manifest
+@given(token=TEXT, parent=TEXT)
+def test_no_text_adds_a_tag(token, parent):
+    page = Parsed(shared_page(token, asks_password=True, embedded=True, parents=[parent]))
+    plain = Parsed(shared_page("t", asks_password=True, embedded=True, parents=["p"]))
+    assert [(t, sorted(a)) for t, a in page.tags] == [(t, sorted(a)) for t, a in plain.tags]
+    assert page.of("body") == [{"data-token": token}]
 
 
-def changed(manifest, **fields):
-    import msgspec
-
-    return msgspec.structs.replace(manifest, **fields)
-
-
-def shape(page):
-    return [(tag, sorted(attrs)) for tag, attrs in Parsed(page).tags]
-
-
-@given(url=TEXT, person=TEXT, query=TEXT)
-def test_recorded_text_adds_no_tag(manifest, url, person, query):
-    plain = changed(manifest, first_url="u", person=Person(distinct_id="d"))
-    hostile = changed(manifest, first_url=url or "u", person=Person(distinct_id=person or "d"))
-    page = list_page([row_of(hostile)], total=1, query=query, next_after=query)
-    expected = list_page([row_of(plain)], total=1, query="q", next_after="a")
-    assert shape(page) == shape(expected)
-    assert (url or "u") in Parsed(page).text
-    assert shape(player_page(hostile)) == shape(player_page(plain))
+@pytest.mark.parametrize("asks", [True, False])
+def test_the_player_waits_for_the_password(asks):
+    page = Parsed(shared_page("t", asks_password=asks, embedded=False))
+    (player,) = page.of("replayport-player")
+    assert ("hidden" in player) == asks
+    assert len(page.of("form")) == asks
+    assert "src" not in player
 
 
-def test_the_search_box_keeps_what_was_asked(manifest):
-    page = Parsed(list_page([], total=0, query='a"b', next_after=None))
-    assert [a["value"] for t, a in page.tags if t == "input"] == ['a"b']
-    assert 'a"b' in page.text
+def test_only_an_embedded_player_listens_to_the_page_around_it():
+    around = ["https://help.example"]
+    embedded = Parsed(shared_page("t", asks_password=False, embedded=True, parents=around))
+    alone = Parsed(shared_page("t", asks_password=False, embedded=False, parents=around))
+    assert embedded.of("replayport-player") == [{"embed": "https://help.example"}]
+    assert alone.of("replayport-player") == [{}]
+    assert len(alone.of("header")) == 1
+    assert embedded.of("header") == []
 
 
-def test_an_empty_archive_says_what_next():
-    assert "replayport import" in list_page([], total=0, query="", next_after=None)
-
-
-def test_tags_of_a_row(manifest):
-    row = row_of(
-        changed(
-            manifest,
-            complete=False,
-            snapshot_source="mobile",
-            console_errors=3,
-            windows=manifest.windows * 2,
-        )
-    )
-    text = Parsed(list_page([row], total=1, query="", next_after=None)).text
-    for tag in ("incomplete", "mobile", "3 errors", "2 tabs"):
-        assert tag in text
-
-
-def test_a_live_visit_nobody_watched_yet_claims_nothing(manifest):
-    row = dataclasses.replace(row_of(manifest), first_url=None, events=0, clicks=0)
-    text = Parsed(list_page([], total=0, query="", next_after=None, live=[row])).text
-    assert "a visit under way" in text
-    assert "0 clicks" not in text
-    assert "0 events" not in text
-
-
-@pytest.mark.parametrize("start_ms", [0, -(10**15), 10**16])
-def test_any_time_is_shown(manifest, start_ms):
-    odd = changed(manifest, start_ms=start_ms, duration_ms=10**12)
-    assert player_page(odd)
-    assert list_page([row_of(odd)], total=1, query="", next_after=None)
-
-
-def test_the_player_is_given_the_recordings_file(manifest):
-    page = Parsed(player_page(changed(manifest, project="a b", id="c&d")))
-    (player,) = [a for t, a in page.tags if t == "replayport-player"]
-    assert player["src"] == "/files/a%20b/c%26d/events.parquet"
-    scripts = [a for t, a in page.tags if t == "script"]
-    assert scripts == [{"src": "/static/player.js"}]
-
-
-def test_rows_link_to_their_recording(tmp_path):
-    with Archive.open(tmp_path / "a", create=True) as archive:
-        archive.write(draft([meta(), *visit()], session_id="s-1", project="shop"))
-        page = Parsed(list_page(list(archive.catalog.list()), total=1, query="", next_after=None))
-    assert "/recordings/shop/s-1" in [a.get("href") for t, a in page.tags if t == "a"]
+def test_its_scripts_are_files_and_write_text_only():
+    page = Parsed(shared_page("t", asks_password=True, embedded=False, feeds=["actions"]))
+    assert [a["src"] for a in page.of("script")] == ["/static/player.js", "/static/shared.js"]
+    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+        assert way not in SHARED_SCRIPT

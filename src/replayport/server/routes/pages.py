@@ -2,9 +2,9 @@
 Pages for browsers, and the built web files.
 
 ```
-GET  /                          the list           (the web app, where it was built)
-GET  /recordings/{project}/{id} the player
-GET  /sign-in, /setup           for who is not signed in
+GET  /, /projects, /settings    the web app        (web/packages/app)
+GET  /recordings/{project}/{id} the same, 404 when there is none
+GET  /sign-in, /setup           the same, for who is not signed in
 GET  /static/{name}, /static/app/{path}
 GET  /healthz
 ```
@@ -22,23 +22,15 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from replayport.errors import RecordingNotFoundError
 from replayport.player_assets import LICENSES_FILE, PLAYER_FILE, RECORDER_FILE, static_file
 from replayport.server.auth import Identity, current
 from replayport.server.envelope import ApiError
-from replayport.server.pages import (
-    LIVE_SCRIPT,
-    SHARED_SCRIPT,
-    SIGN_IN_SCRIPT,
-    list_page,
-    player_page,
-    setup_page,
-    sign_in_page,
-)
-from replayport.server.services import Services, read_cursor, services_of, write_cursor
+from replayport.server.pages import SHARED_SCRIPT
+from replayport.server.services import services_of
 
 router: Final = APIRouter(include_in_schema=False)
 
-PAGE_ROWS: Final = 100
 _GET: Final = ["GET", "HEAD"]
 APP_INDEX: Final = "app/index.html"
 
@@ -48,9 +40,7 @@ _FILES: Final = {
     LICENSES_FILE: "text/plain",
 }
 _SCRIPTS: Final = {
-    "live.js": LIVE_SCRIPT,
     "shared.js": SHARED_SCRIPT,
-    "sign-in.js": SIGN_IN_SCRIPT,
 }
 _APP_FILE: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
@@ -87,63 +77,22 @@ Viewer = Annotated[Identity, Depends(signed_in)]
 
 
 @router.api_route("/", methods=_GET)
-def index(request: Request, identity: Viewer) -> Response:
-    """Show the list."""
-    app = app_file(APP_INDEX)
-    return app_page(app) if app is not None else plain_list(services_of(request), identity, request)
+@router.api_route("/projects", methods=_GET)
+@router.api_route("/projects/{name}", methods=_GET)
+@router.api_route("/settings", methods=_GET)
+def app(identity: Viewer, name: str = "") -> Response:  # noqa: ARG001 - who asks was checked
+    """Show the web app, which asks the API for what is in it."""
+    return app_page()
 
 
 @router.api_route("/recordings/{project}/{id}", methods=_GET)
 def player(request: Request, identity: Viewer, project: str, id: str) -> Response:  # noqa: A002
-    """Show the player on one recording."""
-    services = services_of(request)
-    recording = services.recording(identity, project, id)
-    app = app_file(APP_INDEX)
-    if app is not None:
-        return app_page(app)
-    return HTMLResponse(player_page(recording.manifest, live=recording.manifest.created_ms == 0))
-
-
-@router.api_route("/projects", methods=_GET)
-@router.api_route("/projects/{name}", methods=_GET)
-@router.api_route("/settings", methods=_GET)
-def app_only(identity: Viewer, name: str = "") -> Response:  # noqa: ARG001 - who asks was checked
-    """Show a page only the web app has."""
-    app = app_file(APP_INDEX)
-    if app is None:
-        raise ApiError("not_found", "the web app was not built. Build it: make web")
-    return app_page(app)
-
-
-def plain_list(services: Services, identity: Identity, request: Request) -> Response:
-    """Show the list as a page that needs no script."""
-    query = request.query_params.get("q", "").strip()
-    after = request.query_params.get("after")
-    catalog = services.archive.catalog
-    projects = identity.projects
-    rows = list(
-        catalog.list(
-            url_contains=query or None,
-            projects=projects,
-            limit=PAGE_ROWS + 1,
-            after=read_cursor(after) if after else None,
-        )
-    )
-    more = len(rows) > PAGE_ROWS
-    rows = rows[:PAGE_ROWS]
-    live = []
-    if services.live is not None and not query and not after:
-        live = [row for row in services.live.rows() if identity.sees(row.project)]
-    return HTMLResponse(
-        list_page(
-            rows,
-            total=catalog.count(projects=projects),
-            query=query,
-            next_after=write_cursor(rows[-1].page_key()) if more else None,
-            live=live,
-            shop_path=services.shop_path,
-        )
-    )
+    """Show the web app on one recording."""
+    try:
+        services_of(request).recording(identity, project, id)
+    except RecordingNotFoundError:
+        return app_page(404)
+    return app_page()
 
 
 @router.api_route("/sign-in", methods=_GET)
@@ -152,13 +101,13 @@ def sign_in(request: Request, next: str = "/") -> Response:  # noqa: A002 - in t
     services = services_of(request)
     if services.access is None or services.access.identify(request) is not None:
         return RedirectResponse(safe_path(next), 303, {"cache-control": "no-store"})
-    return HTMLResponse(sign_in_page(safe_path(next)), headers={"cache-control": "no-store"})
+    return app_page()
 
 
 @router.api_route("/setup", methods=_GET)
 def setup() -> Response:
     """Ask for a password; the invitation is behind the ``#`` of the address."""
-    return HTMLResponse(setup_page(), headers={"cache-control": "no-store"})
+    return app_page()
 
 
 def safe_path(path: str) -> str:
@@ -205,9 +154,12 @@ def app_file(path: str) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
 
 
-def app_page(index: bytes) -> Response:
+def app_page(status: int = 200) -> Response:
     """Give the web app's page; it holds no data."""
-    return HTMLResponse(index, headers={"cache-control": "no-cache"})
+    index = app_file(APP_INDEX)
+    if index is None:
+        raise ApiError("not_found", "the web app was not built. Build it: make web")
+    return HTMLResponse(index, status, {"cache-control": "no-cache"})
 
 
 def _static(request: Request, data: bytes, media: str, *, immutable: bool = False) -> Response:

@@ -236,6 +236,22 @@ SETTINGS: Final[dict[str, Setting]] = {
             "",
             "Whether the webhook may go to a private address, such as an intranet's.",
         ),
+        Setting(
+            "redact_profile",
+            str,
+            "off",
+            "",
+            "Redaction before storing, at capture, pull and import: a profile or its file; off "
+            "stores what was sent.",
+        ),
+        Setting(
+            "export_profile",
+            str,
+            "secrets",
+            "",
+            "Redaction of what leaves by `export` when it finds something: a profile or its file; "
+            "off lets everything out.",
+        ),
         Setting("host", str, "127.0.0.1", "", "Address `serve` listens on."),
         Setting(
             "port", int, 8470, "", "Port `serve` listens on; 0 picks a free one.", largest=65_535

@@ -35,6 +35,7 @@ from replayport.redact.places import dumps, loads
 from replayport.redact.report import Finds
 from replayport.redact.rules import VERSION, Profile, ProfileError
 from replayport.redact.wireframe import Wireframes
+from replayport.rrweb.columns import EventColumns
 
 PROFILES: Final = ("secrets", "default", "gdpr", "strict")
 """Profiles that come with the package, from the least to the most."""
@@ -62,10 +63,11 @@ def load_profile(name: str) -> Profile:
     Raises:
         ProfileError: There is none, or it cannot be used.
     """
-    return Profile.parse(_profile_text(name), load=_profile_text)
+    return Profile.parse(profile_text(name), load=profile_text)
 
 
-def _profile_text(name: str) -> str:
+def profile_text(name: str) -> str:
+    """Give the TOML of a profile; as `load_profile`."""
     if name in PROFILES:
         return (files("replayport.redact") / "profiles" / f"{name}.toml").read_text("utf-8")
     path = Path(name)
@@ -378,6 +380,23 @@ def redact_stored(
     if scrub:
         archive.catalog.scrub()
     return done
+
+
+def leaving_of(recording: Recording, profile_name: str) -> Callable[[EventColumns], EventColumns]:
+    """
+    Give what redacts the events of a recording as they leave by a link.
+
+    Args:
+        recording: What they are of: its person's values are looked for.
+        profile_name: As in `load_profile`; `RAW` lets everything out.
+    """
+    if profile_name == RAW:
+        return lambda columns: columns
+    profile = load_profile(profile_name)
+    known: set[str] = set()
+    if profile.find_person:
+        known = known_values(recording.manifest.person, recording.analytics().to_pylist())
+    return Redactor(profile, known=known).redact
 
 
 # --- wireframes ---------------------------------------------------------------------

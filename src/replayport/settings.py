@@ -252,6 +252,13 @@ SETTINGS: Final[dict[str, Setting]] = {
             "Redaction of what leaves by `export` when it finds something: a profile or its file; "
             "off lets everything out.",
         ),
+        Setting(
+            "share_profile",
+            str,
+            "default",
+            "",
+            "Redaction of what links and embeds show: a profile or its file; off shows everything.",
+        ),
         Setting("host", str, "127.0.0.1", "", "Address `serve` listens on."),
         Setting(
             "port", int, 8470, "", "Port `serve` listens on; 0 picks a free one.", largest=65_535

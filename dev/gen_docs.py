@@ -47,7 +47,8 @@ from replayport.format.verify import PROBLEM_MEANINGS
 from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS
 from replayport.redact.detectors import DETECTORS
 from replayport.redact.report import PLACES, RULES, WARNING_MEANINGS
-from replayport.redacting import PROFILES, load_profile, profile_text
+from replayport.redacting import PROFILES as REDACTIONS
+from replayport.redacting import load_profile, profile_text
 from replayport.rrweb.mirror import dom
 from replayport.settings import SETTINGS
 
@@ -563,7 +564,7 @@ def redaction_page() -> str:
     """Make the page of profiles, detectors, rules, places and warnings."""
     body = ["## Profiles", ""]
     names = ("profile", "what it removes", "extends", "detectors of its own", "pictures", "person")
-    texts = {name: tomllib.loads(profile_text(name)) for name in PROFILES}
+    texts = {name: tomllib.loads(profile_text(name)) for name in REDACTIONS}
     rows = (
         (
             f"`{name}`",
@@ -577,7 +578,7 @@ def redaction_page() -> str:
     )
     body.append(table(names, rows))
     body.append("What each holds, in the form you would write one of your own:\n")
-    body += [f"### `{name}`\n\n```toml\n{profile_text(name).strip()}\n```\n" for name in PROFILES]
+    body += [f"### `{name}`\n\n```toml\n{profile_text(name).strip()}\n```\n" for name in REDACTIONS]
     body.append("## Detectors\n")
     detectors = ((f"`{d.name}`", d.help, d.checked_by) for d in DETECTORS.values())
     body.append(table(("detector", "finds", "checked by"), detectors))

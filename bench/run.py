@@ -20,6 +20,8 @@ BENCHMARKS = (
     "catalog",
     "mirror",
     "actions",
+    "detectors",
+    "redact",
     "features",
     "frustration",
     "dataset",

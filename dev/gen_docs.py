@@ -20,6 +20,7 @@ import inspect
 import pkgutil
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +46,10 @@ from replayport.format.schema import ANALYTICS_SCHEMA, EVENTS_SCHEMA
 from replayport.format.tables import TABLES
 from replayport.format.verify import PROBLEM_MEANINGS
 from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS
+from replayport.redact.detectors import DETECTORS
+from replayport.redact.report import PLACES, RULES, WARNING_MEANINGS
+from replayport.redacting import PROFILES as REDACTIONS
+from replayport.redacting import load_profile, profile_text
 from replayport.rrweb.mirror import dom
 from replayport.settings import SETTINGS
 
@@ -575,12 +580,45 @@ def signals_page() -> str:
     return _page("Signals and profiles", "From `replayport.analysis.profiles`.", "\n\n".join(body))
 
 
+def redaction_page() -> str:
+    """Make the page of profiles, detectors, rules, places and warnings."""
+    body = ["## Profiles", ""]
+    names = ("profile", "what it removes", "extends", "detectors of its own", "pictures", "person")
+    texts = {name: tomllib.loads(profile_text(name)) for name in REDACTIONS}
+    rows = (
+        (
+            f"`{name}`",
+            text["description"],
+            f"`{text['extends']}`" if "extends" in text else "",
+            ", ".join(f"`{d}`" for d in text.get("detectors", ())),
+            load_profile(name).images,
+            load_profile(name).person,
+        )
+        for name, text in texts.items()
+    )
+    body.append(table(names, rows))
+    body.append("What each holds, in the form you would write one of your own:\n")
+    body += [f"### `{name}`\n\n```toml\n{profile_text(name).strip()}\n```\n" for name in REDACTIONS]
+    body.append("## Detectors\n")
+    detectors = ((f"`{d.name}`", d.help, d.checked_by) for d in DETECTORS.values())
+    body.append(table(("detector", "finds", "checked by"), detectors))
+    body.append("## Other rules, as `--dry-run` names them\n")
+    body.append(table(("rule", "what went"), ((f"`{k}`", v) for k, v in RULES.items())))
+    body.append("## Places\n")
+    body.append(table(("place", "what"), ((f"`{k}`", v) for k, v in PLACES.items())))
+    body.append("## Warnings\n")
+    warnings = ((f"`{k}`", v) for k, v in WARNING_MEANINGS.items())
+    body.append(table(("warning", "what it means"), warnings))
+    return _page("Redaction", "From `replayport.redact`.", "\n".join(body))
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "commands.md": commands_page,
     "settings.md": settings_page,
     "outcomes.md": outcomes_page,
     "verify.md": verify_page,
     "audit.md": audit_page,
+    "redaction.md": redaction_page,
     "errors.md": errors_page,
     "exports.md": exports_page,
     "schema.md": schema_page,

@@ -16,6 +16,7 @@ LAYERS = (
     ("posthog", "recording", "draft"),
     (
         "format",
+        "redact",
         "sources.base",
         "analysis",
         "store",
@@ -32,7 +33,7 @@ LAYERS = (
 """Bottom first; a name stands for the module and all below it, ``*`` for every other one.
 A module imports from its own layer and from those before it."""
 
-PURE = ("rrweb", "posthog", "analysis")
+PURE = ("rrweb", "posthog", "analysis", "redact")
 """Bytes in, values out: these touch no file, no socket and no clock."""
 
 IO_MODULES = frozenset(

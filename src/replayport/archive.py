@@ -29,9 +29,9 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import msgspec
 import pyarrow as pa
@@ -124,6 +124,20 @@ class Written:
     findings: Counter[str] = field(default_factory=Counter)
 
 
+class BeforeStoring(Protocol):
+    """Changes recordings before they are stored."""
+
+    def draft(self, draft: RecordingDraft, *, now_ms: int) -> tuple[RecordingDraft, dict[str, Any]]:
+        """Give what to store, and the entry of its privacy log."""
+        ...
+
+    def files(
+        self, manifest: Manifest, files: Mapping[str, bytes], *, now_ms: int
+    ) -> tuple[Manifest, dict[str, bytes]]:
+        """Do so with a recording whose files are made."""
+        ...
+
+
 class Archive:
     """
     Recordings in a store, found through a catalog. Make one with `open`.
@@ -142,6 +156,8 @@ class Archive:
     ) -> None:
         self.store = store
         self.catalog = catalog
+        self.before_storing: BeforeStoring | None = None
+        """Redaction of what comes in, where that is asked for (`replayport.redacting`)."""
         self.archive_id = archive_id
         self.tombstones = Tombstones(store)
         self._now_ms = now_ms
@@ -469,7 +485,15 @@ class Archive:
         project = safe_project(draft.project)
         if not replace and self.catalog.has(project, recording_id):
             return Written(recording_id, project, written=False)
+        privacy: list[dict[str, Any]] = []
+        if self.before_storing is not None:
+            if self.tombstones:  # which know ids, not pseudonyms
+                self._refuse_erased(*encode_draft(draft))
+                draft = self._without_erased_rows(draft)
+            draft, entry = self.before_storing.draft(draft, now_ms=self._now_ms())
+            privacy = [entry]
         manifest, files = encode_draft(draft, created_ms=self._now_ms())
+        manifest = msgspec.structs.replace(manifest, privacy=privacy)
         written = self._write_files(manifest, files, replace=replace, keep_assets=True)
         if written:
             text = searchable_columns(draft.columns, draft.analytics)
@@ -499,13 +523,16 @@ class Archive:
             ValueError: An asset is not what its name says.
         """
         self._refuse_erased(manifest, files)  # before its assets are stored
+        if self.before_storing is not None:
+            self._refuse_erased(manifest, files)
+            manifest, files = self.before_storing.files(manifest, files, now_ms=self._now_ms())
         assets = {name: data for name, data in files.items() if name.startswith(ASSETS)}
         for name, data in assets.items():
             if name != asset_key(hashlib.sha256(data).hexdigest()):
                 raise ValueError(f"an asset of {len(data)} bytes does not match its name")
             self.put_asset(data)
         own = {name: data for name, data in files.items() if name not in assets}
-        manifest = msgspec.structs.replace(manifest, files=_infos(own))
+        manifest = msgspec.structs.replace(manifest, files=file_infos(own))
         written = self._write_files(manifest, own, replace=replace, keep_assets=False)
         if written:
             self.index_text(f"{manifest.project}/{manifest.id}")
@@ -576,6 +603,25 @@ class Archive:
             self.catalog.upsert([row_of(manifest)])
         return True
 
+    def rewrite(self, old: Manifest, new: Manifest, files: Mapping[str, bytes]) -> None:
+        """
+        Put another recording in the place of one that has not changed since it was read.
+
+        Args:
+            old: The one that was read.
+            new: Its ``files`` describe ``files``; others of the old one are removed.
+            files: By name.
+
+        Raises:
+            RecordingError: It has changed meanwhile; nothing was written.
+        """
+        if not self._write_files(new, files, replace=True, keep_assets=False, only_over=old):
+            raise RecordingError(
+                f"{old.id} has changed while it was worked on: late data came, or another process "
+                "rewrote it. Nothing was written. Run the same command again"
+            )
+        self.index_text(f"{new.project}/{new.id}")
+
     def erased(
         self, project: str, session_id: str, *, distinct_id: str | None, start_ms: int
     ) -> bool:
@@ -613,6 +659,17 @@ class Archive:
                 "this recording was erased from the archive, or is of a person who was. It was "
                 "not stored. Nothing is to be done; tombstones keep it out"
             )
+
+    def _without_erased_rows(self, draft: RecordingDraft) -> RecordingDraft:
+        """Leave out analytics events of persons who were erased, before they lose their id."""
+        ids = (r["distinct_id"] for r in draft.analytics if r.get("distinct_id"))
+        until = self.tombstones.persons_until_ms(ids)
+        kept = [
+            r
+            for r in draft.analytics
+            if r["timestamp_ms"] >= until.get(r.get("distinct_id") or "", -(2**63))
+        ]
+        return replace(draft, analytics=kept)
 
     def _without_erased_events(
         self, manifest: Manifest, files: Mapping[str, bytes]
@@ -686,7 +743,9 @@ class Archive:
         with self.store.lease(f"locks/{project}/{bare}", ttl_s=LEASE_TTL_S, wait_s=LEASE_TTL_S):
             old = self.recording_at(self.row(f"{project}/{bare}").key_prefix).manifest
             manifest = change(old)
-            manifest = msgspec.structs.replace(manifest, files={**manifest.files, **_infos(files)})
+            manifest = msgspec.structs.replace(
+                manifest, files={**manifest.files, **file_infos(files)}
+            )
             self._put_recording(old.key_prefix, manifest, files, old)
             self.catalog.upsert([row_of(manifest)])
         return manifest
@@ -949,7 +1008,7 @@ class Archive:
             files[EVENTS_FILE] = events
         compacted = msgspec.structs.replace(
             manifest,
-            files=_infos(files),
+            files=file_infos(files),
             provenance={**manifest.provenance, "zstd_level": level},
         )
         if not self._write_files(
@@ -1077,7 +1136,7 @@ def encode_draft(
         software=f"replayport {__version__}",
         files={},
     )
-    return msgspec.structs.replace(manifest, files=_infos(files)), files
+    return msgspec.structs.replace(manifest, files=file_infos(files)), files
 
 
 def _provenance(draft: RecordingDraft) -> dict[str, Any]:
@@ -1146,7 +1205,7 @@ def _with_analytics(
     infos = {name: info for name, info in manifest.files.items() if name != ANALYTICS_FILE}
     if rows:
         made[ANALYTICS_FILE] = encode_analytics(rows)
-        infos |= _infos({ANALYTICS_FILE: made[ANALYTICS_FILE]})
+        infos |= file_infos({ANALYTICS_FILE: made[ANALYTICS_FILE]})
     reason = RejectReason.ERASED.value
     counted = {**manifest.rejected, reason: manifest.rejected.get(reason, 0) + erased}
     return (
@@ -1170,7 +1229,8 @@ def _fingerprint(events: bytes | None) -> str | None:
     return fingerprint(table["timestamp_ms"].to_numpy(), table["type"].to_numpy())
 
 
-def _infos(files: Mapping[str, bytes]) -> dict[str, FileInfo]:
+def file_infos(files: Mapping[str, bytes]) -> dict[str, FileInfo]:
+    """Give sizes and digests of files, as a manifest lists them."""
     return {
         name: FileInfo(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
         for name, data in files.items()

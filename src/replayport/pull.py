@@ -376,7 +376,9 @@ class _Run:
     def _is_more(self, draft: RecordingDraft, row: RecordingRow) -> bool:
         """Tell whether a fetched recording may take the place of the stored one."""
         manifest = self._archive.recording(f"{row.project}/{row.id}").manifest
-        if manifest.privacy:
+        if manifest.is_redacted_for_good or (
+            manifest.privacy and self._archive.before_storing is None
+        ):
             return False
         if self._force:
             return len(draft.columns) >= manifest.events

@@ -156,6 +156,16 @@ class Manifest(Struct, frozen=True, kw_only=True):
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def is_redacted_for_good(self) -> bool:
+        """
+        Whether something was removed after storing.
+
+        What comes later of such a recording was never looked at and is not taken. One that was
+        redacted before storing takes more: that goes through the same profile.
+        """
+        return any(entry.get("when") != "stored" for entry in self.privacy)
+
+    @property
     def clicks(self) -> int:
         """Click events, a double click's own event not counted."""
         return self.kinds.get("click", 0)

@@ -239,6 +239,29 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting(
             "workers", int, 0, "processes", "That build datasets; 0 means one a core.", largest=1024
         ),
+        Setting(
+            "redact_profile",
+            str,
+            "off",
+            "",
+            "Redaction before storing, at capture, pull and import: a profile or its file; off "
+            "stores what was sent.",
+        ),
+        Setting(
+            "export_profile",
+            str,
+            "secrets",
+            "",
+            "Redaction of what leaves by `export` when it finds something: a profile or its file; "
+            "off lets everything out.",
+        ),
+        Setting(
+            "share_profile",
+            str,
+            "default",
+            "",
+            "Redaction of what links and embeds show: a profile or its file; off shows everything.",
+        ),
         Setting("host", str, "127.0.0.1", "", "Address `serve` listens on."),
         Setting(
             "port", int, 8470, "", "Port `serve` listens on; 0 picks a free one.", largest=65_535

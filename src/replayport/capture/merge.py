@@ -94,7 +94,7 @@ class Archived:
     @property
     def is_redacted(self) -> bool:
         """Whether something was removed from it after capture."""
-        return bool(self.manifest.privacy)
+        return self.manifest.is_redacted_for_good
 
     @classmethod
     def read(cls, archive: Archive, late: Assembly) -> Archived | None:

@@ -309,7 +309,9 @@ class Sealer:
                     return self._store_nothing(session, assembly)
                 self._archive.write(assembly.draft(), replace=True)
                 return Outcome.SEALED
-            if archived.is_redacted:
+            if archived.is_redacted or (
+                archived.manifest.privacy and self._archive.before_storing is None
+            ):
                 _log.warning(
                     "dropped %d late requests of session %s of %s: its recording was redacted, "
                     "and late data would not be",

@@ -32,6 +32,7 @@ from replayport.cli import (
     listing,
     people,
     pull,
+    redact,
     retention,
     score,
     serve,
@@ -123,6 +124,7 @@ app.command("subject-access", rich_help_panel="Privacy")(subject_access.subject_
 app.add_typer(
     keys.app, name="keys", rich_help_panel="Privacy", help="The key ring of an encrypted archive."
 )
+app.command("redact", rich_help_panel="Privacy")(redact.redact)
 app.add_typer(audit.app, name="audit", rich_help_panel="Privacy")
 app.command("invite", rich_help_panel="Care")(people.invite)
 app.command("token", rich_help_panel="Care")(people.token)

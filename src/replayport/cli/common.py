@@ -27,6 +27,7 @@ from rich.table import Table
 from replayport.archive import Archive
 from replayport.errors import ReplayError, SettingsError
 from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS, Report
+from replayport.redacting import RAW, redact_before_storing
 from replayport.settings import Settings, load_settings
 from replayport.timeutil import parse_time_ms
 
@@ -86,15 +87,26 @@ def settings_with(**options: Any) -> Settings:
 def open_archive(
     archive: str | None, *, create: bool = False, rebuild_catalog: bool = False
 ) -> Archive:
-    """Open the archive the command works on."""
+    """
+    Open the archive the command works on.
+
+    Args:
+        archive: As given; the setting when None.
+        create: Make one when there is none: for commands that bring recordings in, which
+            are redacted first where the setting ``redact_profile`` says so.
+        rebuild_catalog: As in `Archive.open`.
+    """
     settings = settings_with(archive=archive)
-    return Archive.open(
+    opened = Archive.open(
         settings["archive"],
         create=create,
         catalog_url=settings["catalog_url"],
         rebuild_catalog=rebuild_catalog,
         key_ring=settings["encryption_key_ring"],
     )
+    if create and settings["redact_profile"] != RAW:
+        redact_before_storing(opened, settings["redact_profile"])
+    return opened
 
 
 def printable(text: str) -> str:

@@ -7,8 +7,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,12 +21,17 @@ from replayport.cli.common import (
     errors,
     open_archive,
     print_json,
+    settings_with,
     shown,
     size,
 )
+from replayport.cli.redact import profile_option
 from replayport.errors import ReplayError
 from replayport.export import EXPORTS, ExportOptions, ExportOptionsError
+from replayport.format.reader import Recording
 from replayport.ledger import STDOUT, Kind, Ledger
+from replayport.pseudonyms import Pseudonyms
+from replayport.redacting import PROFILES, RAW, redacted_recording, wireframe_recording
 
 
 class OutputError(ReplayError):
@@ -56,10 +62,34 @@ def export_recording(
             "missing page sizes, repeated events.",
         ),
     ] = False,
+    redact: Annotated[
+        str | None,
+        typer.Option(
+            "--redact",
+            metavar="PROFILE",
+            help=f"Redact what is written: {', '.join(PROFILES)}, or a file. "
+            "[default: the setting export_profile, where it finds something]",
+            show_default=False,
+        ),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Write what is stored, unredacted; the audit log says so.")
+    ] = False,
+    wireframe: Annotated[
+        bool,
+        typer.Option(
+            "--wireframe", help="Boxes and lines only: no recorded word, picture or address."
+        ),
+    ] = False,
     archive: ArchiveOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write one recording as a file another program reads."""
+    """
+    Write one recording as a file another program reads.
+
+    Where passwords, keys, tokens, card or account numbers are found, they are masked in the
+    file; what is stored stays as it is. --redact masks more, --raw nothing.
+    """
     if as_ not in EXPORTS:
         raise typer.BadParameter(
             f"{as_!r} is not a format. Choose one of: {', '.join(EXPORTS)}", param_hint="--as"
@@ -69,6 +99,13 @@ def export_recording(
     to_stdout = output is not None and str(output) == "-"
     if to_stdout and json:
         raise typer.BadParameter("the export itself goes there already", param_hint="--json")
+    if sum((redact is not None, raw, wireframe)) > 1:
+        raise typer.BadParameter("choose one of --redact, --raw, --wireframe", param_hint="--raw")
+    settings = settings_with()
+    profile_name = redact or settings["export_profile"]
+    profile = None
+    if profile_name != RAW and not wireframe:
+        profile = profile_option(profile_name, "--redact" if redact else "export_profile")
     target = EXPORTS[as_]
     options = ExportOptions(window_id=window, arrival_order=order == "arrival", playable=playable)
     with open_archive(archive) as source:
@@ -79,11 +116,36 @@ def export_recording(
                 f"{window!r} is no window of it. There are: {', '.join(map(repr, windows[:10]))}",
                 param_hint="--window",
             )
+        recording_name = recording.id
         path = output or Path(f"{recording.id}{target.suffix}")
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
             path = path / f"{recording.id}{target.suffix}"
         name = f"{recording.manifest.project}/{recording.id}"
         made = _Made(source, name, as_)
+        found = 0
+        if wireframe:
+            made.detail["wireframe"] = True
+            if window is not None:
+                names = [str(n + 1) for n in range(len(windows))]
+                options = replace(options, window_id=_window_after(recording, window, names))
+            recording = wireframe_recording(recording)
+        elif profile is not None:
+            pseudonyms = Pseudonyms.load(source.store) if profile.person == "pseudonym" else None
+            redacted = redacted_recording(recording, profile, pseudonyms=pseudonyms)
+            found = redacted.finds.total
+            if found and raw:
+                made.unredacted = True
+                made.detail["found"] = found
+            elif found:
+                recording = redacted.recording
+                made.detail.update(profile=profile.name, found=found)
+            if found and not json:
+                errors.print(
+                    f"[yellow]{'unredacted' if raw else 'redacted'}[/yellow] {found} finds of the "
+                    f"profile {shown(profile.name)}"
+                    + (" are in the file" if raw else " (--raw writes what is stored)"),
+                    highlight=False,
+                )
         try:
             pieces = target.load()(recording, options)
             if to_stdout:
@@ -95,9 +157,20 @@ def export_recording(
         except ExportOptionsError as e:
             raise typer.BadParameter(str(e), param_hint="--as") from e
     if json:
-        print_json({"id": recording.id, "format": as_, "path": str(path), "bytes": written})
+        document = {"id": recording_name, "format": as_, "path": str(path), "bytes": written}
+        if wireframe:
+            document["wireframe"] = True
+        elif profile is not None and found:
+            document.update(profile=profile.name, found=found, redacted=not raw)
+        print_json(document)
     else:
         errors.print(f"wrote {shown(path)} ({size(written)})", highlight=False)
+
+
+def _window_after(recording: Recording, window_id: str, names: list[str]) -> str:
+    """Give a window's name in the wireframe of a recording: its number in order of arrival."""
+    order = dict.fromkeys(e.window_id for e in recording.events(order="arrival"))
+    return names[list(order).index(window_id)]
 
 
 class _Made:
@@ -107,6 +180,10 @@ class _Made:
         self._archive = archive
         self._name = name
         self._form = form
+        self.detail: dict[str, Any] = {}
+        """More for the audit log."""
+        self.unredacted = False
+        """Findings are let out, because that was asked for."""
 
     def file(self, path: Path, size_bytes: int, sha256: str) -> None:
         """A file is about to be put in place."""
@@ -128,10 +205,10 @@ class _Made:
 
     def _log(self) -> None:
         AuditLog(self._archive).append(
-            "recording.export",
+            "recording.export_raw" if self.unredacted else "recording.export",
             actor=this_actor(),
             target=f"recording:{self._name}",
-            detail={"format": self._form},
+            detail={"format": self._form, **self.detail},
         )
 
 

@@ -31,6 +31,7 @@ from replayport.feeds import Feeds
 from replayport.format.reader import Recording
 from replayport.format.schema import EVENTS_FILE
 from replayport.recording import FileInfo, Manifest
+from replayport.redacting import leaving_of
 from replayport.server.auth import Identity, address_of, needs
 from replayport.server.envelope import ApiError, error_responses
 from replayport.server.guard import EMBEDDABLE
@@ -282,7 +283,7 @@ def shared_recording(request: Request, token: str, grant: str = "") -> Response:
     """Say what the link shows."""
     services, link = _granted(request, token, grant)
     recording = _recording(services, link)
-    made = _cut_of(recording, link)
+    made = _cut_of(services, recording, link)
     viewer = f"address:{address_of(request)}"
     if services.first_viewing(viewer, f"share:{link.id}"):
         services.audit.append("share.open", actor=viewer, target=f"share:{link.id}")
@@ -310,7 +311,7 @@ async def shared_events(request: Request, token: str, grant: str = "") -> Respon
 
     def make() -> bytes:
         services, link = _granted(request, token, grant)
-        return _parquet(_recording(services, link), link)
+        return _parquet(services, _recording(services, link), link)
 
     data = await run_in_threadpool(make)
     etag = hashlib.sha256(data).hexdigest()[:32]
@@ -352,8 +353,10 @@ def shared_feed(
     if feed not in FEEDS_OF[link.show]:
         raise ApiError("not_found", "this link does not show that")
     whole = _recording(services, link)
-    data = _parquet(whole, link)
-    page = Feeds(_in_memory(data, _cut_of(whole, link))).page(feed, offset=offset, limit=limit)
+    data = _parquet(services, whole, link)
+    page = Feeds(_in_memory(data, _cut_of(services, whole, link))).page(
+        feed, offset=offset, limit=limit
+    )
     return Response(
         msgspec.json.encode(
             {"items": page.items, "total": page.total, "next_offset": page.next_offset}
@@ -414,15 +417,19 @@ def _key(recording: Recording, link: ShareLink) -> tuple[object, ...]:
     return (info.sha256 if info else "", link.start_ms, link.end_ms, link.show)
 
 
-def _parquet(recording: Recording, link: ShareLink) -> bytes:
-    return _cuts.get(_key(recording, link), lambda: cut(recording, link).parquet)
+def _parquet(services: Services, recording: Recording, link: ShareLink) -> bytes:
+    profile = str(services.settings["share_profile"])
+    return _cuts.get(
+        (*_key(recording, link), profile),
+        lambda: cut(recording, link, leaving=leaving_of(recording, profile)).parquet,
+    )
 
 
-def _cut_of(recording: Recording, link: ShareLink) -> _Made:
+def _cut_of(services: Services, recording: Recording, link: ShareLink) -> _Made:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(pa.BufferReader(_parquet(recording, link)))
+    file = pq.ParquetFile(pa.BufferReader(_parquet(services, recording, link)))
     stats = [file.metadata.row_group(n).column(0).statistics for n in range(file.num_row_groups)]
     start_ms, end_ms = min(s.min for s in stats), max(s.max for s in stats)
     return _Made(start_ms, end_ms - start_ms, file.metadata.num_rows)

@@ -25,6 +25,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from replayport.analysis.actions import Action
 from replayport.analysis.columns import COLUMNS, Columns
 from replayport.analysis.elements import know_elements
 from replayport.analysis.features import Row, combine, measure
@@ -32,6 +33,7 @@ from replayport.analysis.frustration import Model, Score, model_row, score
 from replayport.analysis.heatmap import Heat, gather
 from replayport.analysis.moments import ElementLookup, nothing_known
 from replayport.analysis.profiles import Profile
+from replayport.analysis.reading import ActionReader
 from replayport.analysis.signals import Detected, detect
 from replayport.archive import Archive
 from replayport.encryption import EncryptedStore
@@ -65,6 +67,8 @@ class Task:
     """Features as PostHog's database adds them up, where the source's blocks are known."""
     elements: bool = True
     """Look at snapshots, so that signals name elements and rules that need them can judge."""
+    actions: bool = False
+    """Read what the user did, from the same pages."""
     score: bool = False
     """Score by the first profile's signals."""
     model: Model | None = None
@@ -84,6 +88,7 @@ class Analysis:
     block_features: Row | None = None
     """None too when it is not known where the source's blocks ended."""
     detected: tuple[Detected, ...] = ()
+    actions: tuple[Action, ...] = ()
     score: Score | None = None
     model_row: tuple[float, ...] = ()
     heats: tuple[Heat, ...] = ()
@@ -127,13 +132,20 @@ def analyse_recording(recording: Recording, task: Task) -> Analysis:
     findings = columns.findings
     whole = measure(columns) if task.features or task.score else None
     lookup: ElementLookup = nothing_known
-    if task.profiles and task.elements and not columns.mobile:
-        lookup = know_elements(batches(), columns, findings)
+    reader = ActionReader() if task.actions and not columns.mobile else None
+    if (reader or (task.profiles and task.elements)) and not columns.mobile:
+        known = know_elements(batches(), columns, findings, reader)
+        lookup = known if task.elements else nothing_known
     detected = tuple(detect(columns, profile, lookup) for profile in task.profiles)
     for one in detected:
         for code, n in one.findings.items():
             findings[code] = max(findings[code], n)
     row = whole or {}
+    actions: tuple[Action, ...] = ()
+    if reader is not None:
+        actions = reader.finish().actions
+    elif task.actions:
+        actions = recording.action_log().actions
     return Analysis(
         id=manifest.id,
         project=manifest.project,
@@ -142,6 +154,7 @@ def analyse_recording(recording: Recording, task: Task) -> Analysis:
         features=whole,
         block_features=_by_blocks(columns, manifest) if task.blocks else None,
         detected=detected,
+        actions=actions,
         score=score(row, detected[0], task.model) if task.score and detected else None,
         model_row=tuple(model_row(row, detected[0])) if task.score and detected else (),
         heats=tuple(

@@ -116,6 +116,12 @@ class Mirror(Tree):
         except BROKEN:
             self.findings["damaged_event"] += 1
 
+    @staticmethod
+    def holds_page(data: Any) -> bool:
+        """Tell whether a full snapshot's data has a page: everything before it is then void."""
+        root = data.get("node") if isinstance(data, dict) else None
+        return isinstance(root, dict) and type(root.get("id")) is int
+
     # --- what a person sees -------------------------------------------------------
 
     @property
@@ -291,10 +297,10 @@ class Mirror(Tree):
     # --- full snapshot and meta ---------------------------------------------------
 
     def _full_snapshot(self, data: Any) -> None:
-        root = data.get("node") if isinstance(data, dict) else None
-        if not isinstance(root, dict) or type(root.get("id")) is not int:
+        if not self.holds_page(data):
             self.findings["snapshot_without_tree"] += 1
             return
+        root = data["node"]
         self._replant(root)
         self._sheets = {}
         offset = data.get("initialOffset")

@@ -95,6 +95,19 @@ _TAG_ROLES: Final = {
 _CONDITIONAL_ROLES: Final = frozenset(
     ("a", "area", "footer", "header", "img", "input", "section", "select", "svg", "th")
 )
+_MAY_BE: Final = {
+    "a": ("link",),
+    "area": ("link",),
+    "footer": ("contentinfo",),
+    "header": ("banner",),
+    "img": ("img",),
+    "section": ("region",),
+    "select": ("combobox", "listbox"),
+    "svg": ("img",),
+    "th": ("columnheader", "rowheader"),
+}
+"""Roles of `_CONDITIONAL_ROLES`' elements, the inputs aside."""
+
 _INPUT_ROLES: Final = {
     "button": "button",
     "checkbox": "checkbox",
@@ -306,6 +319,23 @@ _HIDING: Final = re.compile(
     r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))"
 )
 _SPACE: Final = re.compile(r"\s+")
+
+
+def _tags_by_role() -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {}
+    for tag, implied in _TAG_ROLES.items():
+        found.setdefault(implied, set()).add(tag)
+    for tag, roles in _MAY_BE.items():
+        for one in roles:
+            found.setdefault(one, set()).add(tag)
+    for one in (*_INPUT_ROLES.values(), "combobox", "textbox"):
+        found.setdefault(one, set()).add("input")
+    return {one: tuple(sorted(tags)) for one, tags in found.items()}
+
+
+_ROLE_TAGS: Final = _tags_by_role()
+TAGS_WITH_ROLES: Final = frozenset(tag for tags in _ROLE_TAGS.values() for tag in tags)
+"""Elements that can have a role without saying so."""
 
 
 def tags_of_role(role: str) -> tuple[str, ...]:

@@ -30,6 +30,9 @@ INDEXED_ATTRIBUTES: Final = (
     *TEST_ID_ATTRIBUTES,
 )
 
+SAYS_ROLE: Final = "[role]"
+"""Stands for a tag's name for elements with a ``role`` attribute."""
+
 MAX_TEXT_CHARS: Final = 100
 """Longer texts are not found by what they say."""
 
@@ -55,7 +58,8 @@ class ElementIndex:
         # Each is made when first asked for, and kept up from then on.
         self._by_attribute: dict[tuple[str, str], dict[int, Node]] | None = None
         self._by_text: dict[str, dict[int, Node]] | None = None
-        self._by_role: dict[str, dict[int, Node]] | None = None
+        self._by_tag: dict[str, dict[int, Node]] | None = None
+        """Elements that may have a role; those that say one under `SAYS_ROLE` too."""
         self._names: dict[int, tuple[Node, str]] = {}
         self._fleeting: dict[int, str] = {}
         """Names that depend on other elements, until anything at all changes."""
@@ -112,13 +116,16 @@ class ElementIndex:
     def by_role(self, role: str) -> list[int]:
         """Give the elements of a role, in no order."""
         self._catch_up()
-        if self._by_role is None:
-            self._by_role = {}
-            _take_roles(self._by_role, self._mirror.placed(), self._mirror)
-        found = self._by_role.get(role)
-        if not found:
-            return []
-        return [i for i, _ in self._present(found) if accessible.role(self._mirror, i) == role]
+        mirror = self._mirror
+        if self._by_tag is None:
+            self._by_tag = {}
+            _take_tags(self._by_tag, mirror.placed())
+        same: dict[int, None] = {}
+        for tag in (SAYS_ROLE, *accessible.tags_of_role(role)):
+            for node_id, node in self._present(self._by_tag.get(tag, {})):
+                if accessible.role_of_node(mirror, node) == role:
+                    same[node_id] = None
+        return list(same)
 
     def name(self, node_id: int) -> str:
         """Give an element's accessible name, from the last time when nothing changed."""
@@ -150,7 +157,7 @@ class ElementIndex:
         mirror = self._mirror
         if self._lost:
             self._lost = False
-            self._by_attribute = self._by_text = self._by_role = None
+            self._by_attribute = self._by_text = self._by_tag = None
             self._notes.clear()
             self._names.clear()
             self._fleeting.clear()
@@ -180,8 +187,8 @@ class ElementIndex:
             _take_attributes(self._by_attribute, changed)
         if self._by_text is not None:
             _take_texts(self._by_text, changed)
-        if self._by_role is not None:
-            _take_roles(self._by_role, changed, mirror)
+        if self._by_tag is not None:
+            _take_tags(self._by_tag, changed)
 
 
 def _take_attributes(found: dict[tuple[str, str], dict[int, Node]], nodes: Iterable[Node]) -> None:
@@ -204,10 +211,14 @@ def _take_texts(found: dict[str, dict[int, Node]], nodes: Iterable[Node]) -> Non
             found.setdefault(said, {})[node["id"]] = node
 
 
-def _take_roles(found: dict[str, dict[int, Node]], nodes: Iterable[Node], mirror: Mirror) -> None:
+def _take_tags(found: dict[str, dict[int, Node]], nodes: Iterable[Node]) -> None:
     for node in nodes:
-        if node.get("type") != _ELEMENT:
+        tag = node.get("tagName")
+        if not isinstance(tag, str):
             continue
-        role = accessible.role_of_node(mirror, node)
-        if role is not None:
-            found.setdefault(role, {})[node["id"]] = node
+        tag = tag.lower()
+        if tag in accessible.TAGS_WITH_ROLES:
+            found.setdefault(tag, {})[node["id"]] = node
+        attributes = node.get("attributes")
+        if attributes and isinstance(attributes, dict) and "role" in attributes:
+            found.setdefault(SAYS_ROLE, {})[node["id"]] = node

@@ -13,12 +13,14 @@ recordings. Archives in memory, and few recordings, are analysed in this process
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -55,6 +57,24 @@ IN_PROCESS: Final = 4
 
 HELD_BYTES: Final = 32 * 2**20
 """A recording whose decoded texts are no more than this is read once, not twice."""
+
+
+COLLECT_AFTER: Final = (50_000, 10, 10)
+"""
+`gc` thresholds while recordings are analysed. A page is many thousand dicts that stay, and by
+Python's own thresholds they are gone through again and again while it is parsed.
+"""
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Look for cycles of objects less often: analyses make few, and very many objects."""
+    before = gc.get_threshold()
+    gc.set_threshold(*COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +252,9 @@ def analyse(
     count = workers if workers is not None else (os.cpu_count() or 1)
     url = archive.store.url
     if count <= 1 or len(wanted) <= IN_PROCESS or url.startswith("memory:"):
-        for one in wanted:
-            yield _one(archive.store, one, task)
+        with rare_collections():
+            for one in wanted:
+                yield _one(archive.store, one, task)
         return
     key_ring = archive.store.ring.url if isinstance(archive.store, EncryptedStore) else ""
     yield from _Pool(url, key_ring, task, count).run(wanted)
@@ -314,6 +335,7 @@ _worker: list[tuple[Store, Task]] = []
 
 
 def _begin(url: str, key_ring: str, task: Task) -> None:
+    gc.set_threshold(*COLLECT_AFTER)
     # The catalog is not asked for anything here; one in memory costs no file.
     opened = Archive.open(url, catalog_url="sqlite://", key_ring=key_ring)
     _worker[:] = [(opened.store, task)]

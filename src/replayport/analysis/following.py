@@ -271,4 +271,7 @@ class Pages:
         return sum(page.broken for page in self._pages.values())
 
     def _page(self, window_id: str) -> LateMirror:
-        return self._pages.setdefault(window_id, LateMirror())
+        page = self._pages.get(window_id)
+        if page is None:
+            page = self._pages[window_id] = LateMirror()
+        return page

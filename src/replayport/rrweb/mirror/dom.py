@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from replayport.rrweb.events import EventType, IncrementalSource
 from replayport.rrweb.mirror import accessible, css, html
@@ -78,16 +78,20 @@ class Mirror(Tree):
         self.width: float | None = None
         self.height: float | None = None
         self._sheets: dict[int, css.Sheet] = {}
-        self._handlers = {
-            int(IncrementalSource.MUTATION): self._mutation,
-            int(IncrementalSource.SCROLL): self._scroll,
-            int(IncrementalSource.VIEWPORT_RESIZE): self._resize,
-            int(IncrementalSource.INPUT): self._input,
-            int(IncrementalSource.MEDIA_INTERACTION): self._media,
-            int(IncrementalSource.STYLE_SHEET_RULE): self._rule,
-            int(IncrementalSource.STYLE_DECLARATION): self._rule,
-            int(IncrementalSource.ADOPTED_STYLE_SHEET): self._adopt,
+
+    _HANDLERS: ClassVar[Mapping[int | None, str]] = MappingProxyType(
+        {
+            int(IncrementalSource.MUTATION): "_mutation",
+            int(IncrementalSource.SCROLL): "_scroll",
+            int(IncrementalSource.VIEWPORT_RESIZE): "_resize",
+            int(IncrementalSource.INPUT): "_input",
+            int(IncrementalSource.MEDIA_INTERACTION): "_media",
+            int(IncrementalSource.STYLE_SHEET_RULE): "_rule",
+            int(IncrementalSource.STYLE_DECLARATION): "_rule",
+            int(IncrementalSource.ADOPTED_STYLE_SHEET): "_adopt",
         }
+    )
+    """Names, not bound methods: a page that is done with goes at once, without a cycle."""
 
     # --- events -------------------------------------------------------------------
 
@@ -102,13 +106,13 @@ class Mirror(Tree):
         """
         try:
             if type_ == EventType.INCREMENTAL_SNAPSHOT:
-                handler = self._handlers.get(source)  # type: ignore[arg-type]
+                handler = self._HANDLERS.get(source)
                 if handler is None:
                     return
                 if self.root is None and source != IncrementalSource.VIEWPORT_RESIZE:
                     self.findings["before_full_snapshot"] += 1
                     return
-                handler(data)
+                getattr(self, handler)(data)
             elif type_ == EventType.FULL_SNAPSHOT:
                 self._full_snapshot(data)
             elif type_ == EventType.META:

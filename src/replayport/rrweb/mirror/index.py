@@ -9,6 +9,7 @@ through the notes. Without questions nothing is kept.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -53,7 +54,8 @@ class ElementIndex:
     """
 
     def __init__(self, mirror: Mirror) -> None:
-        self._mirror = mirror
+        # Not held: a page that is done with goes at once, not when Python looks for cycles.
+        self._page = weakref.ref(mirror)
         self._notes: list[int] = []
         # Each is made when first asked for, and kept up from then on.
         self._by_attribute: dict[tuple[str, str], dict[int, Node]] | None = None
@@ -65,6 +67,12 @@ class ElementIndex:
         """Names that depend on other elements, until anything at all changes."""
         self._lost = False
         """Whether there were more changes than notes are kept of."""
+
+    @property
+    def _mirror(self) -> Mirror:
+        mirror = self._page()
+        assert mirror is not None, "the index of a mirror that is gone"
+        return mirror
 
     def note(self, node_id: int) -> None:
         """Remember that a node, or something below it, came, went or changed."""

@@ -407,16 +407,16 @@ class Mirror(Tree):
         parent = self._nodes.get(self._parents.get(node["id"]))  # type: ignore[arg-type]
         if parent is None:
             return tag
-        same = [
-            k
-            for k in parent["childNodes"]
-            if k.get("tagName") == node.get("tagName")
-            and bool(k.get("isShadow")) == bool(node.get("isShadow"))
-        ]
-        if len(same) < 2:
-            return tag
-        place = next(i for i, k in enumerate(same, 1) if k is node)
-        return f"{tag}:nth-of-type({place})"
+        name, shadow = node.get("tagName"), bool(node.get("isShadow"))
+        place = same = 0
+        for kid in parent["childNodes"]:
+            if kid.get("tagName") == name and bool(kid.get("isShadow")) == shadow:
+                same += 1
+                if kid is node:
+                    place = same
+                if place and same > 1:
+                    break
+        return tag if same < 2 else f"{tag}:nth-of-type({place})"
 
 
 def mirror_of(events: Iterable[tuple[int, int | None, Any]]) -> Mirror:

@@ -220,12 +220,14 @@ def _take_texts(found: dict[str, dict[int, Node]], nodes: Iterable[Node]) -> Non
 
 
 def _take_tags(found: dict[str, dict[int, Node]], nodes: Iterable[Node]) -> None:
+    can_have = accessible.TAGS_WITH_ROLES
     for node in nodes:
         tag = node.get("tagName")
         if not isinstance(tag, str):
             continue
-        tag = tag.lower()
-        if tag in accessible.TAGS_WITH_ROLES:
+        if tag not in can_have and not tag.islower():
+            tag = tag.lower()
+        if tag in can_have:
             found.setdefault(tag, {})[node["id"]] = node
         attributes = node.get("attributes")
         if attributes and isinstance(attributes, dict) and "role" in attributes:

@@ -59,7 +59,7 @@ HELD_BYTES: Final = 32 * 2**20
 """A recording whose decoded texts are no more than this is read once, not twice."""
 
 
-COLLECT_AFTER: Final = (50_000, 10, 10)
+COLLECT_AFTER: Final = (10_000, 10, 10)
 """
 `gc` thresholds while recordings are analysed. A page is many thousand dicts that stay, and by
 Python's own thresholds they are gone through again and again while it is parsed.

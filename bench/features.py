@@ -6,7 +6,8 @@ read       the columns an analysis needs, from Parquet, and nothing else: what n
 columns    parsed into arrays
 features   + every feature
 signals    + the signals of our profile, elements not looked at
-elements   + the page rebuilt where something was clicked, so that elements have names
+elements   + the page rebuilt where something was clicked, so that elements have names, and a score
+actions    + what the user did, from the same pages: all of it, in one pass
 node       PostHog's metrics alone, from JSON lines (zstd), as its ingestion computes them
 ```
 
@@ -32,7 +33,14 @@ import zstandard
 from common import MB, machine, node, pin_to_one_cpu, save, table
 from inputs import decode_lines, synthetic_lines
 
-from replayport.analysing import Analysis, Task, analyse, analyse_recording, where
+from replayport.analysing import (
+    Analysis,
+    Task,
+    analyse,
+    analyse_recording,
+    rare_collections,
+    where,
+)
 from replayport.analysis.columns import COLUMNS, Columns
 from replayport.analysis.features import measure
 from replayport.analysis.profiles import profile
@@ -96,6 +104,7 @@ VARIANTS: dict[str, Callable[[Recording], object]] = {
     "features": _features,
     "signals": lambda r: analyse_recording(r, Task(OURS, features=True, elements=False)),
     "elements": lambda r: analyse_recording(r, Task(OURS, features=True, score=True)),
+    "actions": lambda r: analyse_recording(r, Task(OURS, features=True, score=True, actions=True)),
 }
 
 
@@ -172,10 +181,11 @@ def _timed(
     work(archive.recording_at(prefixes[0]))
     early = 0
     cpu, clock = time.process_time(), time.perf_counter()
-    for n, prefix in enumerate(prefixes):
-        work(archive.recording_at(prefix))
-        if n == len(prefixes) // 10:
-            early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with rare_collections():
+        for n, prefix in enumerate(prefixes):
+            work(archive.recording_at(prefix))
+            if n == len(prefixes) // 10:
+                early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "recordings": len(prefixes),
         "cpu_seconds": time.process_time() - cpu,

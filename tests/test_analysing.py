@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from dataclasses import replace
+
 import pytest
 from tests.analysis.building import demo_draft, demo_recordings, shop_page, tap
 from tests.support.builders import draft, full_snapshot, meta
@@ -104,6 +107,20 @@ def test_a_large_recording_is_read_twice_and_gives_the_same(archive, monkeypatch
     held = analyse_recording(recording, TASK)
     monkeypatch.setattr(analysing, "HELD_BYTES", 0)
     assert signals_of([analyse_recording(recording, TASK)]) == signals_of([held])
+
+
+def test_actions_come_with_the_rest_as_they_do_alone(archive):
+    recording = archive.recording("s-4")
+    made = analyse_recording(recording, replace(TASK, actions=True))
+    assert made.actions == recording.action_log().actions
+    assert made.actions
+    assert signals_of([made]) == signals_of([analyse_recording(recording, TASK)])
+
+
+def test_the_collector_is_as_it_was_afterwards(archive):
+    before = gc.get_threshold()
+    list(analyse(archive, where(archive, ["s-4"]), TASK))
+    assert gc.get_threshold() == before
 
 
 def test_blocks_of_the_source_are_known_after_archiving(tmp_path):

@@ -13,18 +13,21 @@ recordings. Archives in memory, and few recordings, are analysed in this process
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
 
+from replayport.analysis.actions import Action
 from replayport.analysis.columns import COLUMNS, Columns
 from replayport.analysis.elements import know_elements
 from replayport.analysis.features import Row, combine, measure
@@ -32,6 +35,7 @@ from replayport.analysis.frustration import Model, Score, model_row, score
 from replayport.analysis.heatmap import Heat, gather
 from replayport.analysis.moments import ElementLookup, nothing_known
 from replayport.analysis.profiles import Profile
+from replayport.analysis.reading import ActionReader
 from replayport.analysis.signals import Detected, detect
 from replayport.archive import Archive
 from replayport.encryption import EncryptedStore
@@ -55,6 +59,24 @@ HELD_BYTES: Final = 32 * 2**20
 """A recording whose decoded texts are no more than this is read once, not twice."""
 
 
+COLLECT_AFTER: Final = (10_000, 10, 10)
+"""
+`gc` thresholds while recordings are analysed. A page is many thousand dicts that stay, and by
+Python's own thresholds they are gone through again and again while it is parsed.
+"""
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Look for cycles of objects less often: analyses make few, and very many objects."""
+    before = gc.get_threshold()
+    gc.set_threshold(*COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What to compute of each recording."""
@@ -65,6 +87,8 @@ class Task:
     """Features as PostHog's database adds them up, where the source's blocks are known."""
     elements: bool = True
     """Look at snapshots, so that signals name elements and rules that need them can judge."""
+    actions: bool = False
+    """Read what the user did, from the same pages."""
     score: bool = False
     """Score by the first profile's signals."""
     model: Model | None = None
@@ -84,6 +108,7 @@ class Analysis:
     block_features: Row | None = None
     """None too when it is not known where the source's blocks ended."""
     detected: tuple[Detected, ...] = ()
+    actions: tuple[Action, ...] = ()
     score: Score | None = None
     model_row: tuple[float, ...] = ()
     heats: tuple[Heat, ...] = ()
@@ -127,13 +152,20 @@ def analyse_recording(recording: Recording, task: Task) -> Analysis:
     findings = columns.findings
     whole = measure(columns) if task.features or task.score else None
     lookup: ElementLookup = nothing_known
-    if task.profiles and task.elements and not columns.mobile:
-        lookup = know_elements(batches(), columns, findings)
+    reader = ActionReader() if task.actions and not columns.mobile else None
+    if (reader or (task.profiles and task.elements)) and not columns.mobile:
+        known = know_elements(batches(), columns, findings, reader)
+        lookup = known if task.elements else nothing_known
     detected = tuple(detect(columns, profile, lookup) for profile in task.profiles)
     for one in detected:
         for code, n in one.findings.items():
             findings[code] = max(findings[code], n)
     row = whole or {}
+    actions: tuple[Action, ...] = ()
+    if reader is not None:
+        actions = reader.finish().actions
+    elif task.actions:
+        actions = recording.action_log().actions
     return Analysis(
         id=manifest.id,
         project=manifest.project,
@@ -142,6 +174,7 @@ def analyse_recording(recording: Recording, task: Task) -> Analysis:
         features=whole,
         block_features=_by_blocks(columns, manifest) if task.blocks else None,
         detected=detected,
+        actions=actions,
         score=score(row, detected[0], task.model) if task.score and detected else None,
         model_row=tuple(model_row(row, detected[0])) if task.score and detected else (),
         heats=tuple(
@@ -219,8 +252,9 @@ def analyse(
     count = workers if workers is not None else (os.cpu_count() or 1)
     url = archive.store.url
     if count <= 1 or len(wanted) <= IN_PROCESS or url.startswith("memory:"):
-        for one in wanted:
-            yield _one(archive.store, one, task)
+        with rare_collections():
+            for one in wanted:
+                yield _one(archive.store, one, task)
         return
     key_ring = archive.store.ring.url if isinstance(archive.store, EncryptedStore) else ""
     yield from _Pool(url, key_ring, task, count).run(wanted)
@@ -301,6 +335,7 @@ _worker: list[tuple[Store, Task]] = []
 
 
 def _begin(url: str, key_ring: str, task: Task) -> None:
+    gc.set_threshold(*COLLECT_AFTER)
     # The catalog is not asked for anything here; one in memory costs no file.
     opened = Archive.open(url, catalog_url="sqlite://", key_ring=key_ring)
     _worker[:] = [(opened.store, task)]

@@ -143,7 +143,10 @@ class ActionLog:
     actions: tuple[Action, ...]
     """Ordered by time."""
     findings: Counter[str]
-    """The mirrors' findings and those of `FINDING_MEANINGS`."""
+    """
+    The mirrors' findings and those of `FINDING_MEANINGS`. Pages and changes that no action asked
+    about are not looked at, so what is wrong with those is not in it.
+    """
 
 
 @dataclass(slots=True)

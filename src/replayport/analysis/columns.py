@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any, Final, Generic, Self, TypeVar
 
 import msgspec
@@ -180,6 +181,11 @@ class _Snapshot(msgspec.Struct):
 # --- what is kept -------------------------------------------------------------------------
 
 
+@cache
+def _field_names(of: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(of))
+
+
 @dataclass(frozen=True)
 class Times:
     """Events of one kind, in order of arrival."""
@@ -196,7 +202,8 @@ class Times:
 
     def take(self, index: npt.NDArray[Any]) -> Self:
         """Give the rows an index or a mask names."""
-        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        names = _field_names(self.__class__)  # type: ignore[arg-type]  # classes are hashable
+        return type(self)(*(getattr(self, name)[index] for name in names))
 
     def by_time(self) -> Self:
         """Give the rows in playing order: by time, then by arrival."""
@@ -206,7 +213,8 @@ class Times:
 
     def of_window(self, window: int) -> Self:
         """Give the rows of one window."""
-        return self.take(self.window == window)
+        mine = self.window == window
+        return self if mine.all() else self.take(mine)
 
 
 Self_ = TypeVar("Self_", bound=Times)

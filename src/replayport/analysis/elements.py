@@ -8,22 +8,19 @@ walked at all.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
 from replayport.analysis.columns import NO_NODE, Columns
+from replayport.analysis.following import Pages
 from replayport.analysis.moments import Element, ElementLookup
-from replayport.rrweb.events import EventType, IncrementalSource, MouseInteraction
+from replayport.analysis.reading import ActionReader
+from replayport.rrweb.events import IncrementalSource, MouseInteraction
 from replayport.rrweb.mirror import Mirror, accessible
-
-COLUMNS: Final = ("timestamp_ms", "seq", "window_id", "type", "source", "data")
-"""What `know_elements` needs of ``events.parquet``."""
 
 MAX_LABEL_CHARS: Final = 80
 MAX_STEPS: Final = 12
@@ -69,20 +66,26 @@ _ROLE_WORDS: Final = {
 }
 _ASKED: Final = [MouseInteraction.CLICK, MouseInteraction.TOUCH_START, MouseInteraction.TOUCH_END]
 
+_ASKING_SOURCES: Final = (IncrementalSource.MOUSE_INTERACTION, IncrementalSource.INPUT)
+
 Moment = tuple[str, int, int]
 """Window id, node id, time."""
 
 
 def know_elements(
-    batches: Iterable[pa.RecordBatch], columns: Columns, findings: Counter[str] | None = None
+    batches: Iterable[pa.RecordBatch],
+    columns: Columns,
+    findings: Counter[str] | None = None,
+    actions: ActionReader | None = None,
 ) -> ElementLookup:
     """
     Find out what was clicked, tapped and typed into.
 
     Args:
-        batches: Of `COLUMNS`, in playing order.
+        batches: Of `following.COLUMNS`, in playing order.
         columns: Of the same recording.
         findings: Counts what was wrong with the tree.
+        actions: Reads the actions from the same pages on the way.
 
     Returns:
         A lookup that answers for exactly those moments.
@@ -90,11 +93,15 @@ def know_elements(
     known: dict[Moment, Element | None] = {}
     same: dict[Moment, Moment] = {}
     wanted = _wanted(columns, same)
-    walks = {w: _Walk(columns, n, wanted[n]) for n, w in enumerate(columns.windows) if n in wanted}
-    if walks:
+    follower = Pages() if actions is None else actions
+    described: dict[tuple[str, int, int], Element | None] = {}
+    if wanted or actions is not None:
         for batch in batches:
-            _walk(batch, walks, known)
-    if findings is not None and (wrong := sum(w.mirror.findings.total() for w in walks.values())):
+            for row in follower.rows(batch, _ASKING_SOURCES):
+                if (moment := wanted.get(row.seq)) is not None:
+                    known[moment] = _described(follower.mirror(row.window_id), moment, described)
+                follower.feed(row)
+    if findings is not None and (wrong := follower.broken()):
         findings["broken_tree"] += wrong
 
     def lookup(window_id: str, node: int, time_ms: int) -> Element | None:
@@ -104,14 +111,14 @@ def know_elements(
     return lookup
 
 
-def _wanted(columns: Columns, same: dict[Moment, Moment]) -> dict[int, dict[int, Moment]]:
+def _wanted(columns: Columns, same: dict[Moment, Moment]) -> dict[int, Moment]:
     """
-    Give, by window, which events name an element, by their order of arrival.
+    Give which events name an element, by their order of arrival.
 
     Of a field that is typed into letter by letter only the first letter asks; ``same`` says
     which moments have its answer.
     """
-    found: dict[int, dict[int, Moment]] = {}
+    found: dict[int, Moment] = {}
     i = columns.interactions
     wanted = i.take(np.isin(i.type, _ASKED) & (i.node != NO_NODE))
     rows = zip(
@@ -122,7 +129,7 @@ def _wanted(columns: Columns, same: dict[Moment, Moment]) -> dict[int, dict[int,
         strict=True,
     )
     for window, seq, node, t in rows:
-        found.setdefault(window, {})[seq] = (columns.windows[window], node, t)
+        found[seq] = (columns.windows[window], node, t)
     for number, window_id in enumerate(columns.windows):
         inputs = columns.inputs.of_window(number).by_time()
         inputs = inputs.take(inputs.node != NO_NODE)
@@ -141,75 +148,21 @@ def _wanted(columns: Columns, same: dict[Moment, Moment]) -> dict[int, dict[int,
             moment = (window_id, node, t)
             asked = first.setdefault((page, node), moment)
             if asked == moment:
-                found.setdefault(number, {})[seq] = moment
+                found[seq] = moment
             else:
                 same[moment] = asked
     return found
 
 
-class _Walk:
-    """One window on its way forward: its mirror, and until when it must be kept up."""
-
-    def __init__(self, columns: Columns, window: int, asked: dict[int, Moment]) -> None:
-        self.mirror = Mirror()
-        self.asked = asked
-        self.until: tuple[int, int] = (-(2**62), 0)
-        """Place in playing order of the last question before the next full snapshot."""
-        fulls = columns.snapshots.of_window(window)
-        self.described: dict[tuple[int, int], Element | None] = {}
-        """By node and the mirror's version: a tap asks three times of one page."""
-        self._fulls = sorted(zip(fulls.t.tolist(), fulls.seq.tolist(), strict=True))
-        self._questions = sorted((moment[2], seq) for seq, moment in asked.items())
-
-    def enter(self, place: tuple[int, int]) -> None:
-        """Come to a full snapshot: what is asked before the next one needs it, or nothing does."""
-        after = bisect_right(self._fulls, place)
-        end = self._fulls[after] if after < len(self._fulls) else (2**62, 0)
-        last = bisect_left(self._questions, end) - 1
-        self.until = self._questions[last] if last >= 0 else (-(2**62), 0)
-
-
-def _walk(
-    batch: pa.RecordBatch, walks: dict[str, _Walk], known: dict[Moment, Element | None]
-) -> None:
-    types = batch["type"].to_numpy(zero_copy_only=False)
-    sources = batch["source"].fill_null(-1).to_numpy(zero_copy_only=False)
-    incremental = types == EventType.INCREMENTAL_SNAPSHOT
-    structural = (types == EventType.FULL_SNAPSHOT) | (
-        incremental & (sources == IncrementalSource.MUTATION)
-    )
-    asking = np.isin(sources, [IncrementalSource.MOUSE_INTERACTION, IncrementalSource.INPUT])
-    index = np.flatnonzero(structural | (incremental & asking))
-    part = batch.select(["timestamp_ms", "seq", "window_id", "type", "source"]).take(
-        pa.array(index)
-    )
-    data = batch["data"]
-    rows = zip(index.tolist(), *(column.to_pylist() for column in part.columns), strict=True)
-    for n, t, seq, window_id, type_, source in rows:
-        walk = walks.get(window_id)
-        if walk is None:
-            continue
-        moment = walk.asked.get(seq)
-        if moment is not None:
-            place = (moment[1], walk.mirror.version)
-            if place not in walk.described:
-                walk.described[place] = describe(walk.mirror, moment[1])
-            known[moment] = walk.described[place]
-            continue
-        full = type_ == EventType.FULL_SNAPSHOT
-        if full:
-            walk.enter((t, seq))
-        if (full or source == IncrementalSource.MUTATION) and (t, seq) < walk.until:
-            parsed = _parsed(data[n].as_py())
-            if parsed is not None:
-                walk.mirror.apply(type_, source, parsed)
-
-
-def _parsed(text: str | None) -> Any:
-    try:
-        return None if text is None else msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+def _described(
+    mirror: Mirror, moment: Moment, described: dict[tuple[str, int, int], Element | None]
+) -> Element | None:
+    """Describe an element once while its page stays as it is: a tap asks three times."""
+    window_id, node_id, _ = moment
+    place = window_id, node_id, mirror.version
+    if place not in described:
+        described[place] = describe(mirror, node_id)
+    return described[place]
 
 
 def describe(mirror: Mirror, node_id: int) -> Element | None:

@@ -22,13 +22,13 @@ press began on, or the nearest around it that can be operated, as it was called 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
+import pyarrow as pa
 
 from replayport.analysis import wording
 from replayport.analysis.actions import (
@@ -39,6 +39,7 @@ from replayport.analysis.actions import (
     Draft,
     Target,
 )
+from replayport.analysis.following import EventRow, LateMirror, Row, parsed, rows_of
 from replayport.analysis.targets import (
     can_change,
     form_of,
@@ -107,41 +108,16 @@ _READ_SOURCES: Final = _USER_SOURCES - _MOVES | {
     IncrementalSource.VIEWPORT_RESIZE,
     IncrementalSource.SELECTION,
 }
+_READ_TYPES: Final = frozenset(
+    (
+        EventType.DOM_CONTENT_LOADED,
+        EventType.FULL_SNAPSHOT,
+        EventType.META,
+        EventType.CUSTOM,
+        EventType.PLUGIN,
+    )
+)
 _MASKS: Final = frozenset("*•")
-
-
-class EventRow(Protocol):
-    """What is read of an event; `replayport.Event` is one."""
-
-    @property
-    def timestamp_ms(self) -> int:
-        """Epoch milliseconds."""
-        ...
-
-    @property
-    def window_id(self) -> str:
-        """The browser tab."""
-        ...
-
-    @property
-    def type(self) -> int:
-        """`EventType` number."""
-        ...
-
-    @property
-    def source(self) -> int | None:
-        """`IncrementalSource` number."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """As in the ``kind`` column."""
-        ...
-
-    @property
-    def data_json(self) -> str | None:
-        """JSON text of ``data``."""
-        ...
 
 
 def read_actions(events: Iterable[EventRow]) -> ActionLog:
@@ -157,6 +133,20 @@ def read_actions(events: Iterable[EventRow]) -> ActionLog:
     reader = ActionReader()
     for event in events:
         reader.feed(event)
+    return reader.finish()
+
+
+def read_batches(batches: Iterable[pa.RecordBatch]) -> ActionLog:
+    """
+    Read what the user did from columns, which is faster than from events.
+
+    Args:
+        batches: Of `following.COLUMNS`, otherwise as the events of `read_actions`.
+    """
+    reader = ActionReader()
+    for batch in batches:
+        for row in reader.rows(batch):
+            reader.feed(row)
     return reader.finish()
 
 
@@ -183,7 +173,7 @@ class _Window:
     """One browser tab while it is read."""
 
     window_id: str
-    mirror: Mirror = field(default_factory=Mirror)
+    page: LateMirror = field(default_factory=LateMirror)
     url: str | None = None
     parsed: bool = False
     """Whether a document was parsed since the last Meta: what comes is a page anew."""
@@ -203,6 +193,11 @@ class _Window:
     double_clicked_ms: int = LONG_AGO_MS
     missing_snapshot: bool = False
 
+    @property
+    def mirror(self) -> Mirror:
+        """The page as of the event that is read."""
+        return self.page.now()
+
 
 class ActionReader:
     """Reads actions event by event, for who goes through the events for more than these."""
@@ -220,6 +215,26 @@ class ActionReader:
         """Give a window's mirror as of the last event fed."""
         return self._window(window_id).mirror
 
+    def broken(self) -> int:
+        """Count what was wrong with the trees, as far as they were looked at."""
+        return sum(w.page.broken for w in self._windows.values())
+
+    @staticmethod
+    def rows(batch: pa.RecordBatch, asking: Collection[int] = ()) -> Iterator[Row]:
+        """
+        Yield what must be fed of a batch of `following.COLUMNS`.
+
+        Args:
+            batch: In playing order.
+            asking: Further incremental sources that somebody asks about.
+        """
+        return rows_of(
+            batch,
+            types=_READ_TYPES,
+            sources=_USER_SOURCES | _READ_SOURCES | set(asking),
+            read=_READ_SOURCES,
+        )
+
     def feed(self, event: EventRow) -> None:
         """Take the next event."""
         at, type_, source = event.timestamp_ms, event.type, event.source
@@ -232,11 +247,15 @@ class ActionReader:
                 self._note_activity(window, at)
                 if source in _MOVES:
                     return  # positions are many and say nothing that is needed here
-            if source in _READ_SOURCES and (data := self._data(event)) is not None:
+            if source == IncrementalSource.MUTATION:
+                if event.data_json is not None:
+                    window.mutated_ms = at
+                    window.page.put(type_, source, event.data_json)
+            elif source in _READ_SOURCES and (data := self._data(event)) is not None:
                 self._incremental(window, at, source, data)
         elif type_ == EventType.FULL_SNAPSHOT:
-            if (data := self._data(event)) is not None:
-                window.mirror.apply(type_, None, data)
+            if event.data_json is not None:
+                window.page.put(type_, None, event.data_json)
                 window.press = None
         elif type_ == EventType.META:
             if (data := self._data(event)) is not None:
@@ -253,7 +272,9 @@ class ActionReader:
         if self._active_ms is not None and self._last_ms - self._active_ms >= IDLE_AFTER_MS:
             self._idle(self._active_ms, self._last_ms)
         for window in self._windows.values():
-            self.findings += window.mirror.findings
+            self.findings += window.page.findings
+            if window.page.undecodable:
+                self.findings["undecodable_event"] += window.page.undecodable
             if window.missing_snapshot:
                 self.findings["no_full_snapshot"] += 1
         kept = [d for d in self._drafts if not d.dropped]
@@ -263,35 +284,28 @@ class ActionReader:
     # --- events -------------------------------------------------------------------
 
     def _incremental(self, window: _Window, at: int, source: int, data: dict[str, Any]) -> None:
-        mirror = window.mirror
-        if source == IncrementalSource.MUTATION:
-            window.mutated_ms = at
-            mirror.apply(EventType.INCREMENTAL_SNAPSHOT, source, data)
-        elif source == IncrementalSource.MOUSE_INTERACTION:
+        if source == IncrementalSource.MOUSE_INTERACTION:
             self._interaction(window, at, data)
         elif source == IncrementalSource.INPUT:
+            mirror = window.mirror
             before = mirror.value(integer(data.get("id")) or 0)
             mirror.apply(EventType.INCREMENTAL_SNAPSHOT, source, data)
             self._input(window, at, data, before)
         elif source == IncrementalSource.SCROLL:
+            mirror = window.mirror
             node_id = integer(data.get("id")) or 0
             before_scroll = mirror.scroll(node_id)
             mirror.apply(EventType.INCREMENTAL_SNAPSHOT, source, data)
             self._scroll(window, at, node_id, before_scroll)
         elif source == IncrementalSource.VIEWPORT_RESIZE:
-            size = mirror.width, mirror.height
-            mirror.apply(EventType.INCREMENTAL_SNAPSHOT, source, data)
-            if (mirror.width, mirror.height) != size:
-                self._resize(window, at)
+            self._resize(window, at, data)
         elif source == IncrementalSource.SELECTION:
             self._selection(window, at, data)
         elif source == IncrementalSource.DRAG:
             self._dragged(window, at, data)
-        else:
-            mirror.apply(EventType.INCREMENTAL_SNAPSHOT, source, data)
 
     def _meta(self, window: _Window, at: int, data: dict[str, Any]) -> None:
-        window.mirror.apply(EventType.META, None, data)
+        window.page.apply(EventType.META, None, data)
         href = data.get("href")
         moved = isinstance(href, str) and self._address(window, at, href, anew=window.parsed)
         if moved:
@@ -665,13 +679,17 @@ class ActionReader:
         draft.end_ms = at
         draft.page_x, draft.page_y = x, y
 
-    def _resize(self, window: _Window, at: int) -> None:
+    def _resize(self, window: _Window, at: int, data: dict[str, Any]) -> None:
+        size = window.page.size
+        window.page.apply(EventType.INCREMENTAL_SNAPSHOT, IncrementalSource.VIEWPORT_RESIZE, data)
+        width, height = window.page.size
+        if (width, height) == size:
+            return
         draft = window.resizing
         if draft is None or at - draft.end_ms > RESIZE_PAUSE_MS:
             draft = window.resizing = self._add(window, ActionKind.RESIZE, at)
         draft.end_ms = at
-        mirror = window.mirror
-        draft.value = f"{mirror.width:g} x {mirror.height:g}"
+        draft.value = f"{width:g} x {height:g}"
 
     def _selection(self, window: _Window, at: int, data: dict[str, Any]) -> None:
         """
@@ -733,13 +751,10 @@ class ActionReader:
         if text is None:
             return None
         try:
-            data = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            try:
-                data = json.loads(text)  # lone surrogates, NaN
-            except (ValueError, RecursionError):
-                self.findings["undecodable_event"] += 1
-                return None
+            data = parsed(text)
+        except ValueError:
+            self.findings["undecodable_event"] += 1
+            return None
         return data if isinstance(data, dict) else None
 
     def _add(self, window: _Window, kind: ActionKind, at: int) -> Draft:

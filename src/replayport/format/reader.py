@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from replayport.analysis.actions import ActionLog
-from replayport.analysis.reading import read_actions
+from replayport.analysis.following import COLUMNS as ROW_COLUMNS
+from replayport.analysis.reading import read_actions, read_batches
 from replayport.errors import DamagedRecordingError
 from replayport.format.assets import ASSETS_FILE, AssetMap, asset_key
 from replayport.format.scan import Scan, select_schema
@@ -257,13 +258,12 @@ class Recording:
         Memory:
             The page of each window, one row group; a mobile recording as a whole.
         """
-        return read_actions(self._drawable_events())
+        if self.manifest.snapshot_source == "mobile":
+            return read_actions(self._drawn_events())
+        return read_batches(self.batches(ROW_COLUMNS))
 
-    def _drawable_events(self) -> Iterator[Event]:
-        """Yield events in playing order, a mobile recording's wireframes as pages."""
-        if self.manifest.snapshot_source != "mobile":
-            yield from self.events()
-            return
+    def _drawn_events(self) -> Iterator[Event]:
+        """Yield a mobile recording's events in playing order, its wireframes as pages."""
         decoder = EventDecoder()
         for item in transform_mobile(from_events(self.events())):
             decoder.feed(item.window_id, json.dumps(item.event).encode())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.support.pages import mirror, only
 
+from replayport.rrweb.mirror import accessible
+
 ROLES = {
     '<a id=x href="/">a</a>': "link",
     "<a id=x>a</a>": None,
@@ -116,3 +118,41 @@ def test_references_in_a_circle_end():
 def test_the_name_of_a_page_full_of_text_is_cut():
     m = mirror("<a id=x href=/>" + "<p>word </p>" * 5000 + "</a>")
     assert 200 < len(m.name(only(m, "#x"))) <= 300
+
+
+def test_every_role_an_element_can_have_is_found_by_its_tag():
+    """The index looks for a role among these tags only."""
+    m = mirror(
+        "".join(f"<{tag}></{tag}>" for tag in sorted(accessible.TAGS_WITH_ROLES) if tag != "body")
+        + "".join(
+            f'<input type="{kind}"><input type="{kind}" list="l">'
+            for kind in (
+                "text",
+                "email",
+                "search",
+                "tel",
+                "url",
+                "number",
+                "range",
+                "checkbox",
+                "radio",
+                "button",
+                "submit",
+                "reset",
+                "image",
+                "hidden",
+                "date",
+                "x",
+            )
+        )
+        + '<a href="/"></a><area href="/"></area><select multiple></select><select size="3"></select>'
+        '<img alt="a"><section aria-label="s"></section><svg aria-label="s"></svg>'
+        '<table><tr><th></th><th scope="row"></th></tr></table><div role="tab"></div>'
+    )
+    roles = {}
+    for node in m.walk():
+        if (role := m.role(node["id"])) is not None:
+            roles.setdefault(role, set()).add(node["id"])
+    assert len(roles) > 30
+    for role, ids in roles.items():
+        assert set(m.index.by_role(role)) == ids, role

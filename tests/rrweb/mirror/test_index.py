@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 
 from tests.support.pages import add, change, element, mirror, only, page, text
 
@@ -79,3 +81,16 @@ def test_it_follows_random_changes():
         if n % 20 == 0:
             assert_as_by_walking(m)
     assert_as_by_walking(m)
+
+
+def test_a_page_that_is_done_with_goes_at_once():
+    """Pages are large: thousands of them wait for no collector of cycles."""
+    m = mirror("<button>Pay</button>")
+    assert m.index.by_role("button")
+    gone = weakref.ref(m)
+    gc.disable()
+    try:
+        del m
+        assert gone() is None
+    finally:
+        gc.enable()

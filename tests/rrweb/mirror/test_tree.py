@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from tests.support.pages import add, change, element, mirror, only, page, text
 
 from replayport.rrweb.mirror import mirror_of
 from replayport.rrweb.mirror.dom import FINDING_MEANINGS
-from replayport.rrweb.mirror.tree import LINEAR_CHILDREN
+from replayport.rrweb.mirror.tree import CHAINED_EDITS, LINEAR_CHILDREN, Tree
 
 
 def body_of(m):
@@ -146,6 +147,61 @@ def test_large_parents_keep_their_order(size):
         change(m, removes=[{"parentId": ul, "id": gone}])
     assert m.children(ul) == expected
     assert not m.findings
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_edits_of_one_parent_in_one_event_keep_its_order(seed):
+    """Removes, inserts before and behind, moves within, and the parent leaving with them all."""
+    rng = random.Random(seed)
+    m = mirror("<ul></ul><ol></ol>")
+    ul, ol = only(m, "ul"), only(m, "ol")
+    change(m, adds=[add(ul, element(1000 + i, "li")) for i in range(300)])
+    expected = [1000 + i for i in range(300)]
+    removes, adds = [], []
+    for gone in rng.sample(expected, 2 * CHAINED_EDITS):
+        removes.append({"parentId": ul, "id": gone})
+        expected.remove(gone)
+    for n in range(3 * CHAINED_EDITS):
+        at = rng.randrange(len(expected) + 1)
+        entry = add(ul, element(5000 + n, "li"), before=(expected + [None])[at])
+        if n % 3 == 0 and at:
+            entry = {**entry, "nextId": None, "previousId": expected[at - 1]}
+        adds.append(entry)
+        expected.insert(at, 5000 + n)
+    moved = expected.pop(7)
+    adds.append(add(ul, element(moved, "li"), before=expected[90]))
+    expected.insert(90, moved)
+    adds.append(add(ol, element(9000, "li")))
+    change(m, removes=removes, adds=adds)
+    assert m.children(ul) == expected
+    assert m.children(ol) == [9000]
+    assert m.findings == {"duplicate_node": 1}  # the move
+    inside = [add(ul, element(20_000 + n, "li"), before=expected[3]) for n in range(200)]
+    again = add(body_of(m), element(ul, "nav"))  # the same id, another element: all below goes
+    change(m, adds=[*inside, again])
+    assert m.children(ul) == []
+    assert not any(i in m for i in (*expected, 20_000, 20_199))
+
+
+def test_the_cost_of_an_insert_does_not_grow_with_the_children(monkeypatch):
+    """A hundred thousand random inserts into as many children took 20 s when each moved a list."""
+    searched = []
+    position = Tree._position
+    monkeypatch.setattr(
+        Tree, "_position", lambda *a: (searched.append(1), position(*a))[1], raising=True
+    )
+    rng = random.Random(3)
+    m = mirror("<ul></ul>")
+    ul = only(m, "ul")
+    change(m, adds=[add(ul, element(1000 + i, "li")) for i in range(2000)])
+    change(
+        m,
+        adds=[
+            add(ul, element(9000 + i, "li"), before=1000 + rng.randrange(2000)) for i in range(4000)
+        ],
+    )
+    assert len(m.children(ul)) == 6000
+    assert len(searched) <= LINEAR_CHILDREN + 2 * CHAINED_EDITS
 
 
 # --- damage: counted, never raised ------------------------------------------------

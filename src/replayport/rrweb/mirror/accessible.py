@@ -95,6 +95,19 @@ _TAG_ROLES: Final = {
 _CONDITIONAL_ROLES: Final = frozenset(
     ("a", "area", "footer", "header", "img", "input", "section", "select", "svg", "th")
 )
+_MAY_BE: Final = {
+    "a": ("link",),
+    "area": ("link",),
+    "footer": ("contentinfo",),
+    "header": ("banner",),
+    "img": ("img",),
+    "section": ("region",),
+    "select": ("combobox", "listbox"),
+    "svg": ("img",),
+    "th": ("columnheader", "rowheader"),
+}
+"""Roles of `_CONDITIONAL_ROLES`' elements, the inputs aside."""
+
 _INPUT_ROLES: Final = {
     "button": "button",
     "checkbox": "checkbox",
@@ -308,10 +321,26 @@ _HIDING: Final = re.compile(
 _SPACE: Final = re.compile(r"\s+")
 
 
-def may_have_role(tag: str) -> bool:
-    """Tell whether an element of this tag can have a role without saying so."""
-    tag = tag.lower()
-    return tag in _TAG_ROLES or tag in _CONDITIONAL_ROLES
+def _tags_by_role() -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {}
+    for tag, implied in _TAG_ROLES.items():
+        found.setdefault(implied, set()).add(tag)
+    for tag, roles in _MAY_BE.items():
+        for one in roles:
+            found.setdefault(one, set()).add(tag)
+    for one in (*_INPUT_ROLES.values(), "combobox", "textbox"):
+        found.setdefault(one, set()).add("input")
+    return {one: tuple(sorted(tags)) for one, tags in found.items()}
+
+
+_ROLE_TAGS: Final = _tags_by_role()
+TAGS_WITH_ROLES: Final = frozenset(tag for tags in _ROLE_TAGS.values() for tag in tags)
+"""Elements that can have a role without saying so."""
+
+
+def tags_of_role(role: str) -> tuple[str, ...]:
+    """Give the tags whose elements can have a role without saying so."""
+    return _ROLE_TAGS.get(role, ())
 
 
 def role(mirror: Mirror, node_id: int) -> str | None:
@@ -322,17 +351,27 @@ def role(mirror: Mirror, node_id: int) -> str | None:
         The first known role of its ``role`` attribute, else the one its tag implies; None
         for ``none`` and ``presentation`` and for elements without one, such as ``<div>``.
     """
-    tag = mirror.tag(node_id)
-    if not tag:
+    node = mirror.node(node_id)
+    return None if node is None else role_of_node(mirror, node)
+
+
+def role_of_node(mirror: Mirror, node: Node) -> str | None:
+    """Give an element's ARIA role, as `role`, for who has the node at hand."""
+    tag = node.get("tagName")
+    if not isinstance(tag, str):
         return None
-    explicit = mirror.attributes(node_id).get("role")
-    if isinstance(explicit, str):
-        for word in explicit.lower().split():
-            if word in KNOWN_ROLES:
-                return None if word in ("none", "presentation", "generic") else word
-    return _TAG_ROLES.get(tag) or (
-        _conditional_role(mirror, node_id, tag) if tag in _CONDITIONAL_ROLES else None
-    )
+    attributes = node.get("attributes")
+    if attributes and isinstance(attributes, dict):
+        explicit = attributes.get("role")
+        if isinstance(explicit, str):
+            for word in explicit.lower().split():
+                if word in KNOWN_ROLES:
+                    return None if word in ("none", "presentation", "generic") else word
+    tag = tag.lower()
+    implied = _TAG_ROLES.get(tag)
+    if implied is None and tag in _CONDITIONAL_ROLES:
+        return _conditional_role(mirror, node["id"], tag)
+    return implied
 
 
 def _conditional_role(mirror: Mirror, node_id: int, tag: str) -> str | None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from replayport.rrweb.events import EventType, IncrementalSource
 from replayport.rrweb.mirror import accessible, css, html
@@ -78,16 +78,20 @@ class Mirror(Tree):
         self.width: float | None = None
         self.height: float | None = None
         self._sheets: dict[int, css.Sheet] = {}
-        self._handlers = {
-            int(IncrementalSource.MUTATION): self._mutation,
-            int(IncrementalSource.SCROLL): self._scroll,
-            int(IncrementalSource.VIEWPORT_RESIZE): self._resize,
-            int(IncrementalSource.INPUT): self._input,
-            int(IncrementalSource.MEDIA_INTERACTION): self._media,
-            int(IncrementalSource.STYLE_SHEET_RULE): self._rule,
-            int(IncrementalSource.STYLE_DECLARATION): self._rule,
-            int(IncrementalSource.ADOPTED_STYLE_SHEET): self._adopt,
+
+    _HANDLERS: ClassVar[Mapping[int | None, str]] = MappingProxyType(
+        {
+            int(IncrementalSource.MUTATION): "_mutation",
+            int(IncrementalSource.SCROLL): "_scroll",
+            int(IncrementalSource.VIEWPORT_RESIZE): "_resize",
+            int(IncrementalSource.INPUT): "_input",
+            int(IncrementalSource.MEDIA_INTERACTION): "_media",
+            int(IncrementalSource.STYLE_SHEET_RULE): "_rule",
+            int(IncrementalSource.STYLE_DECLARATION): "_rule",
+            int(IncrementalSource.ADOPTED_STYLE_SHEET): "_adopt",
         }
+    )
+    """Names, not bound methods: a page that is done with goes at once, without a cycle."""
 
     # --- events -------------------------------------------------------------------
 
@@ -102,19 +106,25 @@ class Mirror(Tree):
         """
         try:
             if type_ == EventType.INCREMENTAL_SNAPSHOT:
-                handler = self._handlers.get(source)  # type: ignore[arg-type]
+                handler = self._HANDLERS.get(source)
                 if handler is None:
                     return
                 if self.root is None and source != IncrementalSource.VIEWPORT_RESIZE:
                     self.findings["before_full_snapshot"] += 1
                     return
-                handler(data)
+                getattr(self, handler)(data)
             elif type_ == EventType.FULL_SNAPSHOT:
                 self._full_snapshot(data)
             elif type_ == EventType.META:
                 self._meta(data)
         except BROKEN:
             self.findings["damaged_event"] += 1
+
+    @staticmethod
+    def holds_page(data: Any) -> bool:
+        """Tell whether a full snapshot's data has a page: everything before it is then void."""
+        root = data.get("node") if isinstance(data, dict) else None
+        return isinstance(root, dict) and type(root.get("id")) is int
 
     # --- what a person sees -------------------------------------------------------
 
@@ -291,10 +301,10 @@ class Mirror(Tree):
     # --- full snapshot and meta ---------------------------------------------------
 
     def _full_snapshot(self, data: Any) -> None:
-        root = data.get("node") if isinstance(data, dict) else None
-        if not isinstance(root, dict) or type(root.get("id")) is not int:
+        if not self.holds_page(data):
             self.findings["snapshot_without_tree"] += 1
             return
+        root = data["node"]
         self._replant(root)
         self._sheets = {}
         offset = data.get("initialOffset")
@@ -397,16 +407,16 @@ class Mirror(Tree):
         parent = self._nodes.get(self._parents.get(node["id"]))  # type: ignore[arg-type]
         if parent is None:
             return tag
-        same = [
-            k
-            for k in parent["childNodes"]
-            if k.get("tagName") == node.get("tagName")
-            and bool(k.get("isShadow")) == bool(node.get("isShadow"))
-        ]
-        if len(same) < 2:
-            return tag
-        place = next(i for i, k in enumerate(same, 1) if k is node)
-        return f"{tag}:nth-of-type({place})"
+        name, shadow = node.get("tagName"), bool(node.get("isShadow"))
+        place = same = 0
+        for kid in parent["childNodes"]:
+            if kid.get("tagName") == name and bool(kid.get("isShadow")) == shadow:
+                same += 1
+                if kid is node:
+                    place = same
+                if place and same > 1:
+                    break
+        return tag if same < 2 else f"{tag}:nth-of-type({place})"
 
 
 def mirror_of(events: Iterable[tuple[int, int | None, Any]]) -> Mirror:

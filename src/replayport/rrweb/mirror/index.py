@@ -9,6 +9,7 @@ through the notes. Without questions nothing is kept.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -30,8 +31,8 @@ INDEXED_ATTRIBUTES: Final = (
     *TEST_ID_ATTRIBUTES,
 )
 
-TEXT: Final = "#text"
-"""Stands for an attribute's name in `ElementIndex.by_text`'s entries."""
+SAYS_ROLE: Final = "[role]"
+"""Stands for a tag's name for elements with a ``role`` attribute."""
 
 MAX_TEXT_CHARS: Final = 100
 """Longer texts are not found by what they say."""
@@ -53,21 +54,32 @@ class ElementIndex:
     """
 
     def __init__(self, mirror: Mirror) -> None:
-        self._mirror = mirror
+        # Not held: a page that is done with goes at once, not when Python looks for cycles.
+        self._page = weakref.ref(mirror)
         self._notes: list[int] = []
-        self._by_attribute: dict[tuple[str, str], dict[int, Node]] = {}
-        self._by_role: dict[str, dict[int, Node]] = {}
+        # Each is made when first asked for, and kept up from then on.
+        self._by_attribute: dict[tuple[str, str], dict[int, Node]] | None = None
+        self._by_text: dict[str, dict[int, Node]] | None = None
+        self._by_tag: dict[str, dict[int, Node]] | None = None
+        """Elements that may have a role; those that say one under `SAYS_ROLE` too."""
         self._names: dict[int, tuple[Node, str]] = {}
         self._fleeting: dict[int, str] = {}
         """Names that depend on other elements, until anything at all changes."""
-        self._all = True
+        self._lost = False
+        """Whether there were more changes than notes are kept of."""
+
+    @property
+    def _mirror(self) -> Mirror:
+        mirror = self._page()
+        assert mirror is not None, "the index of a mirror that is gone"
+        return mirror
 
     def note(self, node_id: int) -> None:
         """Remember that a node, or something below it, came, went or changed."""
         if len(self._notes) < MAX_NOTES:
             self._notes.append(node_id)
         else:
-            self._all = True
+            self._lost = True
 
     def by_attribute(self, name: str, value: str) -> list[int]:
         """
@@ -78,6 +90,9 @@ class ElementIndex:
             value: As HTML has it.
         """
         self._catch_up()
+        if self._by_attribute is None:
+            self._by_attribute = {}
+            _take_attributes(self._by_attribute, self._mirror.placed())
         found = self._by_attribute.get((name, value))
         if not found:
             return []
@@ -96,7 +111,10 @@ class ElementIndex:
             text: Without white space around, at most `MAX_TEXT_CHARS` long.
         """
         self._catch_up()
-        found = self._by_attribute.get((TEXT, text))
+        if self._by_text is None:
+            self._by_text = {}
+            _take_texts(self._by_text, self._mirror.placed())
+        found = self._by_text.get(text)
         if not found:
             return []
         return [
@@ -106,10 +124,16 @@ class ElementIndex:
     def by_role(self, role: str) -> list[int]:
         """Give the elements of a role, in no order."""
         self._catch_up()
-        found = self._by_role.get(role)
-        if not found:
-            return []
-        return [i for i, _ in self._present(found) if accessible.role(self._mirror, i) == role]
+        mirror = self._mirror
+        if self._by_tag is None:
+            self._by_tag = {}
+            _take_tags(self._by_tag, mirror.placed())
+        same: dict[int, None] = {}
+        for tag in (SAYS_ROLE, *accessible.tags_of_role(role)):
+            for node_id, node in self._present(self._by_tag.get(tag, {})):
+                if accessible.role_of_node(mirror, node) == role:
+                    same[node_id] = None
+        return list(same)
 
     def name(self, node_id: int) -> str:
         """Give an element's accessible name, from the last time when nothing changed."""
@@ -139,55 +163,72 @@ class ElementIndex:
 
     def _catch_up(self) -> None:
         mirror = self._mirror
-        if self._all:
-            self._all = False
+        if self._lost:
+            self._lost = False
+            self._by_attribute = self._by_text = self._by_tag = None
             self._notes.clear()
-            self._by_attribute.clear()
-            self._by_role.clear()
             self._names.clear()
             self._fleeting.clear()
-            self._take(mirror.walk())
             return
         if not self._notes:
             return
         notes = set(self._notes)
         self._notes.clear()
         self._fleeting.clear()
+        changed: list[Node] = []
         seen: set[int] = set()
         names = self._names
         for node_id in notes:
             node = mirror.node(node_id)
             if node is None:
                 continue
-            self._take((node,))
             if node.get("type") != _ELEMENT and node.get("childNodes"):
-                self._take(mirror.walk(node_id))  # a frame's document, which came whole
+                changed.extend(mirror.walk(node_id))  # a frame's document, which came whole
+            else:
+                changed.append(node)
             current: int | None = node_id
             while names and current is not None and current not in seen:
                 seen.add(current)
                 names.pop(current, None)
                 current = mirror.parent(current)
+        if self._by_attribute is not None:
+            _take_attributes(self._by_attribute, changed)
+        if self._by_text is not None:
+            _take_texts(self._by_text, changed)
+        if self._by_tag is not None:
+            _take_tags(self._by_tag, changed)
 
-    def _take(self, nodes: Iterable[Node]) -> None:
-        by_attribute, by_role = self._by_attribute, self._by_role
-        for node in nodes:
-            kind, node_id = node.get("type"), node["id"]
-            if kind == _TEXT:
-                text = node.get("textContent")
-                if isinstance(text, str) and (said := text.strip()) and len(said) <= MAX_TEXT_CHARS:
-                    by_attribute.setdefault((TEXT, said), {})[node_id] = node
-                continue
-            if kind != _ELEMENT:
-                continue
-            attributes = node.get("attributes")
-            if not isinstance(attributes, dict):
-                attributes = {}
-            for name in _INDEXED_SET & attributes.keys():
-                value = attributes[name]
-                if isinstance(value, str):
-                    by_attribute.setdefault((name, value), {})[node_id] = node
-            tag = node.get("tagName")
-            if "role" in attributes or (isinstance(tag, str) and accessible.may_have_role(tag)):
-                role = accessible.role(self._mirror, node_id)
-                if role is not None:
-                    by_role.setdefault(role, {})[node_id] = node
+
+def _take_attributes(found: dict[tuple[str, str], dict[int, Node]], nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        attributes = node.get("attributes")
+        if not attributes or not isinstance(attributes, dict):
+            continue
+        for name in _INDEXED_SET.intersection(attributes):
+            value = attributes[name]
+            if isinstance(value, str):
+                found.setdefault((name, value), {})[node["id"]] = node
+
+
+def _take_texts(found: dict[str, dict[int, Node]], nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        if node.get("type") != _TEXT:
+            continue
+        text = node.get("textContent")
+        if isinstance(text, str) and (said := text.strip()) and len(said) <= MAX_TEXT_CHARS:
+            found.setdefault(said, {})[node["id"]] = node
+
+
+def _take_tags(found: dict[str, dict[int, Node]], nodes: Iterable[Node]) -> None:
+    can_have = accessible.TAGS_WITH_ROLES
+    for node in nodes:
+        tag = node.get("tagName")
+        if not isinstance(tag, str):
+            continue
+        if tag not in can_have and not tag.islower():
+            tag = tag.lower()
+        if tag in can_have:
+            found.setdefault(tag, {})[node["id"]] = node
+        attributes = node.get("attributes")
+        if attributes and isinstance(attributes, dict) and "role" in attributes:
+            found.setdefault(SAYS_ROLE, {})[node["id"]] = node

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -38,12 +38,17 @@ NO_ID: Final = -1
 LINEAR_CHILDREN: Final = 64
 """Children up to which one is found by looking at each."""
 
+CHAINED_EDITS: Final = 64
+"""Edits of a large parent's children in one event after which they are linked for the rest."""
+
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 BROKEN: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 """What damaged JSON makes of code that expects rrweb's form."""
 
 _DOCUMENT, _DOCTYPE = int(NodeType.DOCUMENT), int(NodeType.DOCUMENT_TYPE)
 _ELEMENT, _TEXT = int(NodeType.ELEMENT), int(NodeType.TEXT)
+_LISTED_TAGS: Final = frozenset(("iframe", "style", "textarea"))
+"""Elements whose list of children is looked at between the edits of one event."""
 
 
 class Tree:
@@ -70,6 +75,10 @@ class Tree:
         self._unplaced: dict[int, tuple[Node, dict[str, Any]]] = {}
         """Nodes of old recorders whose neighbours were not serialised yet."""
         self._places: dict[int, _Places] = {}
+        self._edits: Counter[int] = Counter()
+        """Edits in this event of the children of large parents, by the parent's id."""
+        self._chains: dict[int, _Chain] = {}
+        """Children of parents that this event edits often: their lists are old until its end."""
         self._index: ElementIndex | None = None
 
     def __contains__(self, node_id: object) -> bool:
@@ -81,6 +90,12 @@ class Tree:
     def ids(self) -> Iterator[int]:
         """Yield the ids of all nodes, in no order of meaning."""
         return iter(self._nodes)
+
+    def placed(self) -> Iterable[Node]:
+        """Give all nodes that are in the tree, in no order of meaning."""
+        if self._unplaced:
+            return self.walk()
+        return self._nodes.values()
 
     def node(self, node_id: int) -> Node | None:
         """Give a node as serialised, with all changes since; not to be changed."""
@@ -197,14 +212,18 @@ class Tree:
     def _mutation(self, data: Any) -> None:
         self.version += 1
         removed: set[int] = set()
-        for remove in data.get("removes") or ():
-            try:
-                removed.add(remove["id"])
-                self._remove(remove)
-            except BROKEN:
-                self.findings["damaged_event"] += 1
-        if adds := data.get("adds"):
-            self._add_all(adds)
+        try:
+            for remove in data.get("removes") or ():
+                try:
+                    removed.add(remove["id"])
+                    self._remove(remove)
+                except BROKEN:
+                    self.findings["damaged_event"] += 1
+            if adds := data.get("adds"):
+                self._add_all(adds)
+        finally:
+            if self._edits:
+                self._unchain()
         for change in data.get("texts") or ():
             try:
                 self._change_text(change, removed)
@@ -236,9 +255,14 @@ class Tree:
         if parent is None:
             return
         below = parent["childNodes"]
-        position = self._position(parent, node)
-        del below[position]
-        self._edited(parent)
+        chain = self._chain(parent) if len(below) > LINEAR_CHILDREN else None
+        if chain is None:
+            del below[self._position(parent, node)]
+            self._edited(parent)
+        else:
+            chain.remove(node["id"])
+            if self._index is not None:
+                self._index.note(parent["id"])
         if node.get("type") == _TEXT:
             self._style_text_changed(parent)
 
@@ -259,7 +283,8 @@ class Tree:
                 if self._places:
                     self._places.pop(node_id, None)
             if below := current.get("childNodes"):
-                stack.extend(below)
+                chain = self._chains.pop(node_id, None) if self._chains else None
+                stack.extend(below if chain is None else chain.in_order())
 
     def _add_all(self, adds: Any) -> None:
         """
@@ -367,16 +392,23 @@ class Tree:
             self._replace_in_document(parent, node)
         elif node.get("type") == _TEXT:
             self._put_text(parent, node)
-        position = len(below)
-        if previous is not None and self._parents.get(previous["id"]) == parent_id:
-            position = self._position(parent, previous) + 1
-        elif after is not None and self._parents.get(after["id"]) == parent_id:
-            position = self._position(parent, after)
-        below.insert(position, node)
+        if previous is not None and self._parents.get(previous["id"]) != parent_id:
+            previous = None
+        if after is not None and self._parents.get(after["id"]) != parent_id:
+            after = None
+        chain = self._chain(parent) if len(below) > LINEAR_CHILDREN else None
+        if chain is not None:
+            chain.put(node, previous, after)
+        else:
+            position = len(below)
+            if previous is not None:
+                position = self._position(parent, previous) + 1
+            elif after is not None:
+                position = self._position(parent, after)
+            below.insert(position, node)
+            if self._places and (places := self._places.get(parent_id)) is not None:
+                places.put(node_id, position)
         self._parents[node_id] = parent_id
-        places = self._places.get(parent_id)
-        if places is not None:
-            places.put(node_id, position)
         if self._index is not None:
             self._index.note(node_id)
 
@@ -511,6 +543,29 @@ class Tree:
             places = self._places[parent["id"]] = _Places()
         return places.find(below, node)
 
+    def _chain(self, parent: Node) -> _Chain | None:
+        """Count an edit of a large parent's children; link them when there have been many."""
+        parent_id = parent["id"]
+        chain = self._chains.get(parent_id)
+        if chain is None:
+            self._edits[parent_id] += 1
+            if (
+                self._edits[parent_id] <= CHAINED_EDITS
+                or parent.get("type") != _ELEMENT
+                or parent.get("tagName") in _LISTED_TAGS
+            ):
+                return None
+            chain = self._chains[parent_id] = _Chain(parent["childNodes"])
+        return chain
+
+    def _unchain(self) -> None:
+        """Bring the lists of linked children up to date: the event's edits are done."""
+        for parent_id, chain in self._chains.items():
+            self._nodes[parent_id]["childNodes"] = chain.in_order()
+            self._places.pop(parent_id, None)
+        self._chains.clear()
+        self._edits.clear()
+
     def _edited(self, parent: Node) -> None:
         """Note that a child left."""
         places = self._places.get(parent["id"])
@@ -518,6 +573,53 @@ class Tree:
             places.edits += 1
         if self._index is not None:
             self._index.note(parent["id"])
+
+
+class _Chain:
+    """
+    The children of one parent, each linked to the next: every edit costs the same.
+
+    A list moves half of its items for each one inserted. None stands for both ends.
+    """
+
+    __slots__ = ("_after", "_before", "_nodes")
+
+    def __init__(self, below: list[Node]) -> None:
+        ids: list[int | None] = [kid["id"] for kid in below]
+        self._nodes = dict(zip(ids, below, strict=True))
+        self._after: dict[int | None, int | None] = dict(
+            zip([None, *ids], [*ids, None], strict=True)
+        )
+        self._before = {after: before for before, after in self._after.items()}
+
+    def put(self, node: Node, previous: Node | None, after: Node | None) -> None:
+        """Insert a node behind ``previous``, or before ``after``, or at the end."""
+        node_id = node["id"]
+        if previous is not None:
+            before_id = previous["id"]
+            after_id = self._after[before_id]
+        else:
+            after_id = None if after is None else after["id"]
+            before_id = self._before[after_id]
+        self._nodes[node_id] = node
+        self._after[before_id] = self._before[after_id] = node_id
+        self._after[node_id], self._before[node_id] = after_id, before_id
+
+    def remove(self, node_id: int) -> None:
+        """Take a node out."""
+        del self._nodes[node_id]
+        before_id, after_id = self._before.pop(node_id), self._after.pop(node_id)
+        self._after[before_id], self._before[after_id] = after_id, before_id
+
+    def in_order(self) -> list[Node]:
+        """Give the nodes as they stand."""
+        after, nodes = self._after, self._nodes
+        found = []
+        current = after[None]
+        while current is not None:
+            found.append(nodes[current])
+            current = after[current]
+        return found
 
 
 class _Places:

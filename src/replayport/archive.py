@@ -380,6 +380,14 @@ class Archive:
         """Give what users did in many recordings; options as in `scan`."""
         return self.scan("actions", **options)
 
+    def signals(self, **options: Any) -> ArchiveScan:
+        """Give the moments of trouble in many recordings; options as in `scan`."""
+        return self.scan("signals", **options)
+
+    def features(self, **options: Any) -> ArchiveScan:
+        """Give numbers about many recordings, one row each; options as in `scan`."""
+        return self.scan("features", **options)
+
     def console(self, **options: Any) -> ArchiveScan:
         """Give the console lines of many recordings; options as in `scan`."""
         return self.scan("console", **options)

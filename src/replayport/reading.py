@@ -30,7 +30,9 @@ from replayport.store import Store
 REMOTE_THREADS: Final = 24
 """A request to an object store is mostly waiting."""
 
-_WITHOUT_MANIFEST: Final = frozenset({"events", "console", "network", "actions"})
+_WITHOUT_MANIFEST: Final = frozenset(
+    {"events", "console", "network", "actions", "signals", "features"}
+)
 """Tables that need nothing but ``events.parquet``."""
 
 Opener = Callable[[str], Recording]

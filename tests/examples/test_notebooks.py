@@ -54,5 +54,6 @@ def test_runs(path, tmp_path, monkeypatch):
         rage = shown["frustration-3"]["text/plain"]
         assert "01a20a43-29e3-74f9-bd4b-2a9dabba214a" in rage
         assert "Uncaught TypeError" in texts
+        assert 'the button "Add to bag"' in texts  # by archive.signals()
     if path.stem == "funnel":
         assert "/thanks    ████ 1" in texts

@@ -142,3 +142,23 @@ def test_actions_of_a_mobile_recording_have_elements():
         found = opened.actions().to_pylist()
         assert found == recording.actions().to_pylist()
         assert any(action["name"] for action in found if action["kind"] in ("tap", "click"))
+
+
+def test_signals_and_features_are_those_of_the_analysis(archive):
+    from replayport.analysing import Task, analyse_recording
+    from replayport.analysis.profiles import DEFAULT_PROFILE, PROFILES
+
+    clicks = [click(ms) for ms in (500, 650, 800, 950)]  # nothing answers
+    archive.write(draft([*visit(), *clicks, {**meta(), "timestamp": START_MS + 9000}]))
+    recording = archive.recording("s-1")
+    profile = PROFILES[DEFAULT_PROFILE]
+    wanted = analyse_recording(recording, Task(profiles=(profile,), features=True))
+    found = recording.signals().to_pylist()
+    assert [(r["kind"], r["timestamp_ms"], r["element"]) for r in found] == [
+        (s.kind, s.start_ms, s.element) for s in wanted.detected[0].signals
+    ]
+    assert "rage_click" in {r["kind"] for r in found}
+    [row] = recording.scan("features").to_pylist()
+    assert row["rage_click_count"] == wanted.features["rage_click_count"] > 0
+    assert json.loads(row["click_target_ids"]) == list(wanted.features["click_target_ids"])
+    assert set(wanted.features) <= set(row)

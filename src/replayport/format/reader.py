@@ -287,6 +287,10 @@ class Recording:
         """Give the network requests, each once: table ``network``."""
         return self.scan("network")
 
+    def signals(self) -> Scan:
+        """Give the moments of trouble, by our own rules: table ``signals``."""
+        return self.scan("signals")
+
     def scan(self, table: str, columns: Sequence[str] | None = None) -> Scan:
         """
         Give one of the tables of this recording, unread.

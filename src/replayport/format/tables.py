@@ -12,6 +12,8 @@ analytics    one row an analytics event    <- analytics.parquet
 actions      one row a thing the user did  <- events, analysis/reading.py
 console      one row a console line        <- events, analysis/console.py
 network      one row a request             <- events, analysis/network.py
+signals      one row a moment of trouble   <- events, analysis/signals.py
+features     one row a recording           <- events, analysis/features.py
 ```
 """
 
@@ -26,8 +28,15 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from replayport.analysis.columns import COLUMNS as ANALYSIS_COLUMNS
+from replayport.analysis.columns import Columns
 from replayport.analysis.console import CONSOLE_KINDS, console_row
+from replayport.analysis.elements import know_elements
+from replayport.analysis.features import FEATURES, measure
+from replayport.analysis.moments import ElementLookup, nothing_known
 from replayport.analysis.network import NETWORK_KINDS, NetworkEvent, requests_of
+from replayport.analysis.profiles import DEFAULT_PROFILE, PROFILES
+from replayport.analysis.signals import detect
 from replayport.analysis.tables import ACTIONS_SCHEMA, actions_table
 from replayport.format.scan import select_schema
 from replayport.format.schema import ANALYTICS_FILE, EVENTS_FILE, EVENTS_SCHEMA
@@ -217,6 +226,48 @@ def _read_network(
     yield from _rows_batches(recording.manifest, requests_of(events), schema)
 
 
+def _read_signals(
+    recording: Recording, columns: Sequence[str], _: Collection[str] | None
+) -> Iterator[pa.RecordBatch]:
+    schema = select_schema(TABLES["signals"].schema, columns)
+    read = _analysis_columns(recording)
+    lookup: ElementLookup = nothing_known
+    if not read.mobile:
+        lookup = know_elements(recording.batches(ANALYSIS_COLUMNS), read)
+    found = detect(read, PROFILES[DEFAULT_PROFILE], lookup)
+    rows = [
+        {
+            **signal.to_json(),
+            "timestamp_ms": signal.start_ms,
+            "evidence": _json(signal.evidence),
+            "findings": _json(signal.findings),
+        }
+        for signal in found.signals
+    ]
+    yield from _rows_batches(recording.manifest, rows, schema)
+
+
+def _read_features(
+    recording: Recording, columns: Sequence[str], _: Collection[str] | None
+) -> Iterator[pa.RecordBatch]:
+    schema = select_schema(TABLES["features"].schema, columns)
+    row = {
+        name: _json(value) if isinstance(value, list | tuple | set | frozenset) else value
+        for name, value in measure(_analysis_columns(recording)).items()
+    }
+    row["timestamp_ms"] = recording.manifest.start_ms
+    yield from _rows_batches(recording.manifest, [row], schema)
+
+
+def _analysis_columns(recording: Recording) -> Columns:
+    mobile = recording.manifest.snapshot_source == "mobile"
+    return Columns.from_batches(recording.batches(ANALYSIS_COLUMNS), mobile=mobile)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 def _rows_batches(
     manifest: Manifest, rows: Sequence[dict[str, Any]], schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
@@ -318,6 +369,14 @@ _ACTION_MEANINGS: Final = {
     "url": "Page it happened on; of a navigation the one it led to.",
     "text": "The action as a sentence without a subject.",
 }
+_FEATURE_TYPES: Final = {"int": pa.int64(), "float": pa.float64()}
+"""The others are lists, which become JSON text."""
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "…")) else f"{text}."
+
+
 _PLAIN: Final = {pa.dictionary(pa.int32(), pa.string()): pa.string()}
 
 TABLES: Final[dict[str, Table]] = {
@@ -451,6 +510,40 @@ TABLES: Final[dict[str, Table]] = {
             ),
             ("project", "status", "recording_id"),
             _read_network,
+        ),
+        Table(
+            "signals",
+            f"One row a moment of trouble, by the rules of the profile {DEFAULT_PROFILE}.",
+            (
+                *_KEY,
+                *_TIME,
+                _need("end_ms", pa.int64(), "Its last event, epoch milliseconds."),
+                _need("offset_ms", pa.int64(), "From the recording's first event: where to seek."),
+                _need("window_id", pa.string(), "Browser tab."),
+                _need("kind", pa.string(), "rage_click, dead_click, error_click, slow_response, …"),
+                _need("profile", pa.string(), "The rules it was found by."),
+                Column("node_id", pa.int64(), "The element; null when it is about none."),
+                _need("element", pa.string(), "The element in words; empty when about none."),
+                _need("evidence", pa.string(), "The numbers it was decided by, as JSON text."),
+                _need("confidence", pa.float64(), "0..1; lower where something was not recorded."),
+                _need("findings", pa.string(), "What was not known, a JSON list of codes."),
+            ),
+            ("project", "kind", "recording_id"),
+            _read_signals,
+        ),
+        Table(
+            "features",
+            "One row a recording: numbers about the visit, PostHog's own and ours.",
+            (
+                *_KEY,
+                Column("time", TIME_TYPE, "First event, in UTC; null where no calendar has it."),
+                *(
+                    Column(f.name, _FEATURE_TYPES.get(f.type, pa.string()), _sentence(f.meaning))
+                    for f in FEATURES
+                ),
+            ),
+            ("project", "recording_id"),
+            _read_features,
         ),
     )
 }

@@ -498,10 +498,13 @@ def http_page() -> str:
     body.append(
         "`/api/projects/{project}/session_recordings/` and below answer as PostHog's API does, and so\n"
         "does `/api/environments/…`, so that tools written for it can point here: a personal API key is\n"
-        "a token of this server, a project's id is its name. What is not counted here is `null`. Filters\n"
+        "a token of this server, a project's id is its name, or its `number` in `/api/projects` for clients that\n"
+        "take no names. What is not counted here is `null`. Filters\n"
         "that need PostHog's database (`events`, `actions`, `properties`, `console_log_filters`,\n"
         "`person_uuid`) are refused with 400, and `query` understands only the questions that\n"
-        "`replayport pull posthog` asks."
+        "`replayport pull posthog` asks.\n\n"
+        "Tested with `replayport pull posthog` (all of it) and with [spoiler](https://pypi.org/project/spoiler/)\n"
+        "0.1.3, a client made for PostHog: it fetches recordings; its list is HogQL, which is not here."
     )
     return _page("HTTP routes of `serve`", "From `replayport.server`.", "\n\n".join(body))
 

@@ -118,3 +118,14 @@ def test_every_reader_of_a_dataset_counts_the_same_clicks(tmp_path, capsys):
     runs = json.loads(capsys.readouterr().out)
     assert len(runs) == 2
     assert all(r["peak_bytes"] > 0 and float(r["seconds"]) > 0 for r in runs)
+
+
+def test_catalog_asks_every_question_of_its_database(tmp_path):
+    rows = run("catalog", tmp_path, "--rows", "300", "--repeat", "1", "--only", "sqlite")
+    import catalog
+
+    asked = {r["question"]: int(r["found"]) for r in rows}
+    assert asked.keys() == {*catalog.QUESTIONS, "scan"}
+    assert asked["first page"] == asked["everyday word"] == 50
+    assert asked["rare word"] == 0  # its recording is not among so few
+    assert asked["no such word"] == asked["address contains, none"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -140,6 +141,11 @@ class Services:
     def base_url(self, request: Request) -> str:
         """Give the address links begin with; the Host was checked."""
         return self.public_url or f"{request.url.scheme}://{request.headers['host']}"
+
+
+def project_number(name: str) -> int:
+    """Give the number a project has for PostHog's clients: always the same, made of its name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
 
 
 def services_of(request: Request) -> Services:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from tests.support.builders import START_MS, draft, visit
+from tests.support.builders import START_MS, compressed, draft, visit
 
 from replayport.archive import Archive
 from replayport.posthog.blocks import decode_snappy
 from replayport.pull import pull
+from replayport.server.services import project_number
 from replayport.sources.posthog_api import PostHogSource
 from replayport.testing import serve
 
@@ -64,6 +69,38 @@ def test_pull_posthog_pulls_from_us(server, tmp_path):
         ]
         again = pull(source, copy, include_recent=True)
         assert again.written == []
+
+
+def test_a_client_made_for_posthog_fetches_from_us(server, tmp_path):
+    """spoiler, from PyPI, knows PostHog only: numbers of projects, snappy, blob keys."""
+    spoiler = Path(sys.executable).with_name("spoiler")
+    if not spoiler.is_file():
+        pytest.skip("spoiler is not installed")
+    packed = [compressed(event) for event in visit()]
+    server.archive.write(draft(packed, session_id="0198-x", project="shop"))
+    server.user("robot")
+    key, _ = server.access.make_token("x", owner="robot", scopes=["session_recording:read"])
+    out = tmp_path / "recording.json"
+    with serve(server.app) as url:
+        call = [spoiler, "recordings", "fetch", "--host", url, "--session", "0198-x"]
+        call += ["--project", str(project_number("shop")), "--out", out]
+        environment = {**os.environ, "POSTHOG_API_KEY": key}
+        done = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    got = json.loads(out.read_text())
+    assert [(e["type"], e["timestamp"]) for e in got["events"]] == [
+        (e["type"], e["timestamp"]) for e in visit()
+    ]
+    assert got["events"][1]["data"] == visit()[1]["data"]
+
+
+def test_projects_have_numbers(server, program):
+    number = project_number("shop")
+    assert 0 < number < 2**31
+    by_number = program.get(f"/api/projects/{number}/session_recordings/s-1/")
+    assert by_number.json() == program.get(f"{BASE}/s-1/").json()
+    limited = server.program("session_recording:read", projects=["blog"])
+    assert limited.get(f"/api/projects/{number}/session_recordings/s-1/").status_code == 404
 
 
 def test_list_and_one(program):

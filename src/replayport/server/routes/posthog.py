@@ -11,8 +11,8 @@ POST   /api/projects/{project}/query/                   events and console of on
 ```
 
 ``/api/environments/`` is the same, and the last slash may be left out. A personal API key is
-a token of this server; a project's id is its name. A block is a row group of
-``events.parquet``.
+a token of this server; a project's id is its name, or its number (`project_number`) for
+clients that know no others. A block is a row group of ``events.parquet``.
 
 A filter that nothing here can answer is refused, not left out: an answer with other
 recordings than asked for would look right.
@@ -42,7 +42,13 @@ from replayport.posthog.blocks import encode_snappy, join_stream
 from replayport.rrweb.events import Event
 from replayport.server.auth import Identity, needs
 from replayport.server.envelope import ApiError, error_responses
-from replayport.server.services import Services, read_cursor, services_of, write_cursor
+from replayport.server.services import (
+    Services,
+    project_number,
+    read_cursor,
+    services_of,
+    write_cursor,
+)
 from replayport.timeutil import parse_time_ms
 
 router: Final = APIRouter(tags=["posthog"], responses=error_responses(400, 401, 403, 404))
@@ -93,7 +99,7 @@ def _list(
 ) -> Response:
     """List recordings as PostHog does."""
     services = services_of(request)
-    _check_project(services, identity, project)
+    project = _project(services, identity, project)
     for name in _CANNOT:
         value = request.query_params.get(name)
         if value not in (None, "", "[]", "{}", "null"):
@@ -136,7 +142,7 @@ def _list(
 def _one(request: Request, identity: Reader, project: str, session_id: str) -> Response:
     """Give one recording as PostHog does."""
     services = services_of(request)
-    _check_project(services, identity, project)
+    project = _project(services, identity, project)
     return _json(_row(_find(services, project, session_id)))
 
 
@@ -153,7 +159,7 @@ def _snapshots(
 ) -> Response:
     """Give a recording's blocks, or what is in some of them."""
     services = services_of(request)
-    _check_project(services, identity, project)
+    project = _project(services, identity, project)
     row = _find(services, project, session_id)
     recording = services.archive.recording_at(row.key_prefix)
     groups = recording.row_groups()
@@ -189,7 +195,7 @@ def _snapshots(
 def _query(request: Request, identity: Querier, project: str, body: HogQl) -> Response:
     """Answer what replayport itself asks of a session: its events, its console, how many."""
     services = services_of(request)
-    _check_project(services, identity, project)
+    project = _project(services, identity, project)
     text, values = str(body.query.get("query", "")), body.query.get("values") or {}
     if body.query.get("kind") != "HogQLQuery" or not isinstance(values, dict):
         raise ApiError("invalid", "only HogQLQuery is understood")
@@ -263,9 +269,19 @@ def _analytics(services: Services, project: str, session_id: str) -> list[dict[s
     return found
 
 
-def _check_project(services: Services, identity: Identity, project: str) -> None:
-    if not identity.sees(project) or project not in services.project_names(identity):
+def _project(services: Services, identity: Identity, project: str) -> str:
+    """
+    Give the name of the project somebody asks for by name or by number.
+
+    Raises:
+        ApiError: 404, there is none, or it is not theirs to see.
+    """
+    names = services.project_names(identity)
+    if project not in names:
+        project = next((n for n in names if str(project_number(n)) == project), "")
+    if not project:
         raise ApiError("not_found", "Project not found.")
+    return project
 
 
 def _find(services: Services, project: str, session_id: str) -> RecordingRow:

@@ -25,7 +25,7 @@ from replayport import __version__
 from replayport.capture.projects import Project
 from replayport.server.auth import Identity, needs
 from replayport.server.envelope import ApiError, error_responses
-from replayport.server.services import Services, services_of
+from replayport.server.services import Services, project_number, services_of
 
 router: Final = APIRouter(prefix="/api", responses=error_responses(401, 403, 404))
 
@@ -39,6 +39,7 @@ class ProjectModel(BaseModel):
     """One project."""
 
     name: str
+    number: int = Field(description="For PostHog's clients that take no name.")
     tokens: list[str] = Field(description="Public keys its pages carry.")
     is_configured: bool = Field(description="Has a table in replayport.toml.")
     recordings: int
@@ -116,6 +117,7 @@ def project_json(
     prefix = str(services.settings["capture_prefix"])
     return {
         "name": name,
+        "number": project_number(name),
         "tokens": tokens,
         "is_configured": bool(known and known.configured and name in known.configured),
         "recordings": recordings,

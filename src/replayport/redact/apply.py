@@ -506,9 +506,7 @@ class Redactor:
                 outside.update(path)
 
     def _may_match(self, raw: bytes) -> bool:
-        if self._needles is None:
-            return True
-        return b"\\u00" in raw or any(needle in raw for needle in self._needles)
+        return self._needles is None or self._needles.search(raw) is not None
 
     def _edits(self, page: _Page, sheet: Sheet) -> dict[int, str]:
         """Decide on all places of a page's event."""
@@ -1245,14 +1243,14 @@ _PERSONAL: Final = (
 )
 
 
-def _needles(profile: Profile) -> list[bytes] | None:
+def _needles(profile: Profile) -> Any:
     """
-    Give bytes of which one must be in a page for any selector to match.
+    Give a pattern that must be in a page's bytes for any selector to match.
 
     Returns:
         None when that cannot be said: a selector then is tried on every element.
     """
-    found = []
+    found = [rb"\\u00"]  # an escape may hide one
     for rule in profile.select:
         for part in rule.selector.split(","):
             simple = re.fullmatch(
@@ -1260,8 +1258,8 @@ def _needles(profile: Profile) -> list[bytes] | None:
             )
             if simple is None:
                 return None
-            found.append(next(g for g in simple.groups() if g).encode())
-    return found
+            found.append(re.escape(next(g for g in simple.groups() if g).encode()))
+    return re2.compile(b"|".join(found))
 
 
 def _is_mobile(data: Any) -> bool:

@@ -282,6 +282,8 @@ def _assignment(text: bytes, start: int, end: int, _: Collection[str]) -> Span |
     if found is None:
         return None
     value = text[start + found.end() : end].rstrip(b"\\.)")
+    if value[:1] in (b":", b"-", b".", b"#", b"=", b"$"):  # a style sheet's selector, or code
+        return None
     mixed = bool(re.search(rb"[0-9]", value)) + bool(re.search(rb"[A-Za-z]", value))
     mixed += bool(re.search(rb"[^0-9A-Za-z.]", value))
     if len(value) < 6 or mixed < 2 or entropy(value) < 2.3:

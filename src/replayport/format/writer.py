@@ -28,6 +28,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from replayport.format.schema import (
     ANALYTICS_SCHEMA,
@@ -275,7 +276,7 @@ class _Rows:
         source = self._source[rows]
         no_source = (source == NO_SOURCE) | (source > 127)
         node_id = self._node_id[rows]
-        x, y = self._x[rows], self._y[rows]
+        x, y = _float32(self._x[rows]), _float32(self._y[rows])
         return pa.RecordBatch.from_arrays(
             [
                 pa.array(self._timestamp[rows]),
@@ -285,8 +286,8 @@ class _Rows:
                 pa.array(np.where(no_source, 0, source).astype(np.int8), mask=no_source),
                 pa.DictionaryArray.from_arrays(pa.array(self._kind[rows]), self._kind_names),
                 pa.array(node_id, mask=node_id == NO_INT),
-                pa.array(x.astype(np.float32), mask=np.isnan(x)),
-                pa.array(y.astype(np.float32), mask=np.isnan(y)),
+                pa.array(x, mask=np.isnan(x)),
+                pa.array(y, mask=np.isnan(y)),
                 self._sparse(self._columns.url, rows, findings),
                 self._data(start, end, rows, findings),
                 self._sparse(self._columns.extra, rows, findings),
@@ -475,3 +476,9 @@ def _repair_utf8(value: bytes | None, findings: Counter[str]) -> str | None:
         findings["utf8_replaced"] += 1
         return value.decode("utf-8", "replace")
     return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in text)
+
+
+def _float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Give them as 32 bits hold them; what these do not hold is no place on a page."""
+    fits = np.abs(values) <= np.finfo(np.float32).max
+    return np.where(fits, values, np.nan).astype(np.float32)

@@ -244,6 +244,46 @@ describe("events", () => {
   });
 });
 
+describe("an id that stands for two elements", () => {
+  const added = (...nodes: Json[]): unknown => ({
+    source: 0,
+    texts: [],
+    attributes: [],
+    removes: [],
+    adds: nodes.map((node) => ({ parentId: 1, nextId: null, node })),
+  });
+  const element = (tagName: string): Json => ({
+    type: 2,
+    id: 7,
+    tagName,
+    attributes: {},
+    childNodes: [],
+  });
+
+  it.each([
+    ["link", "b"],
+    ["b", "link"],
+  ])("%s, then %s: no change of it loads", (...tags) => {
+    const sanitiser = new Sanitiser(() => undefined);
+    sanitiser.clean(3, added(...tags.map(element)));
+    const attributes = { rel: "preconnect", href: "https://evil.example", class: "c" };
+    const changed = sanitiser.clean(3, {
+      source: 0,
+      attributes: [{ id: 7, attributes }],
+    }) as { attributes: unknown };
+    expect(changed.attributes).toEqual([{ id: 7, attributes: { class: "c" } }]);
+  });
+
+  it("a text may come before the stylesheet that it is put into", () => {
+    const sanitiser = new Sanitiser(() => undefined);
+    const data = added({ type: 3, id: 8, textContent: "@import 'evil'" }, element("style")) as {
+      adds: Json[];
+    };
+    (data.adds[0] as Json)["parentId"] = 7;
+    expect(JSON.stringify(sanitiser.clean(3, data))).not.toContain("evil");
+  });
+});
+
 describe("cleanCss", () => {
   it.each([
     ["a{color:red}", "a{color:red}"],
@@ -268,8 +308,18 @@ describe("cleanCss", () => {
     ['i::before{content:"\\f101"}', 'i::before{content:"\\f101"}'],
     ["a{background:url(x", 'a{background:url("data:,")'],
     ['a{background:url(a"b)}i{content:"c"}', 'a{background:url("data:,")}i{content:"c"}'],
-    ['a{content:"\f;background:url(x)}', 'a{content:"\f;background:url("data:,")}'],
+    ['a{content:"\f;background:url(x)}', 'a{content:"\n;background:url("data:,")}'],
     ["a{background:url('x", 'a{background:url("data:,")'],
+    // Where this and a browser would part over what is a name, a string or a comment.
+    ["a{background:u\\\\72l(x)}", "a{background:u\\\\72l(x)}"],
+    ["a{background:u@import 'x';rl(x)}", "a{background:u rl(x)}"],
+    ['.a\\"b{background:url(x)}/*"*/', '.a\\"b{background:url("data:,")}/*"*/'],
+    ['i{content:"\\\r\n "}a{background:url(x)}', 'i{content:"\\\n "}a{background:url("data:,")}'],
+    ["i{--a:nourl(#/*)}", 'i{--a:nourl("#/*")}'],
+    ["a{background:image\\2d set('x' 1x)}", "a{background:none}"],
+    ["a{background:image\\-set('x' 1x)}", "a{background:none}"],
+    ["a{--a:'x';background:image-set(var(--a) 1x)}", "a{--a:'x';background:none}"],
+    ["a{background:image-set(/*)*/'x' 1x)}", "a{background:none*/'x' 1x)}"],
   ])("%s", (css, expected) => {
     expect(cleanCss(css).text).toBe(expected);
   });

@@ -20,6 +20,7 @@ const SELF_CONTAINED =
 const TOKENS = new RegExp(
   [
     COMMENT,
+    "\\\\[\\s\\S]",
     `@import\\b(?:${COMMENT}|${STRING}|${URL_TOKEN}|[^;"'])*;?`,
     `(?:-webkit-)?image-set\\((?:${STRING}|${URL_TOKEN}|[^()"']|\\([^)]*\\)?)*\\)?`,
     URL_TOKEN,
@@ -61,7 +62,8 @@ export function cleanCss(text: string, assets: CssAssets = NO_ASSETS): CleanCss 
   let inFontFace = false;
   let hasFont = false;
   let isAfterBlock = false;
-  const clean = forReplay(unescapeLetters(text)).replace(TOKENS, (token) => {
+  const spelled = unescapeLetters(text.replace(/\r\n?|\f/g, "\n"));
+  const clean = forReplay(spelled).replace(TOKENS, (token, at: number, whole: string) => {
     if (token === "}") {
       inFontFace = false;
       hasFont = false;
@@ -78,7 +80,8 @@ export function cleanCss(text: string, assets: CssAssets = NO_ASSETS): CleanCss 
       // A browser obeys imports before the first rule only.
       const sheet = isAfterBlock ? null : importOf(token, assets);
       removed += sheet?.removed ?? 1;
-      return sheet?.text ?? "";
+      // What stands before and behind must not become one word.
+      return sheet?.text ?? (/[^\s;}]/.test(whole.charAt(at - 1)) ? " " : "");
     }
     if (/^(?:-webkit-)?image-set\(/.test(start)) {
       const replaced = imageSetOf(token, assets);
@@ -101,10 +104,14 @@ export function cleanCss(text: string, assets: CssAssets = NO_ASSETS): CleanCss 
   return { text: clean, removed };
 }
 
+/** Addresses of which a browser cannot read more or less than is meant here. */
+const PLAIN_URL = /^url\((?:[^"'()\\*\s]*|"[^"\\\n]*"|'[^'\\\n]*')\)$/i;
+
 /** Give a `url()` token that fetches nothing; null when there is none. */
 function urlOf(token: string, assets: CssAssets): string | null {
   if (SELF_CONTAINED.test(token.replace(/^\w+\(\s*["']?/, ""))) {
-    return token;
+    // Where a browser would see its end elsewhere, it would read strings behind it as CSS.
+    return PLAIN_URL.test(token) ? token : `url("${quoted(addressOf(token))}")`;
   }
   const instead = assets.address(addressOf(token));
   return instead === null ? null : `url("${instead}")`;
@@ -115,10 +122,21 @@ const IMAGE_SET_PARTS = new RegExp(
   "gi",
 );
 
+/** Give a text as it may stand between double quotes. */
+function quoted(text: string): string {
+  return text.replace(/["\\\n]/g, (char) => `\\${char.charCodeAt(0).toString(16)} `);
+}
+
+/** Between the addresses of an `image-set()`: resolutions, and nothing that computes one. */
+const IMAGE_SET_REST = /^[\w\s.,+-]*\)?$/;
+
 /** Give an `image-set()` of which every part fetches nothing; null when one would. */
 function imageSetOf(token: string, assets: CssAssets): string | null {
   let missing = 0;
   const start = token.indexOf("(") + 1;
+  if (!IMAGE_SET_REST.test(token.slice(start).replace(IMAGE_SET_PARTS, ""))) {
+    return null;
+  }
   const replaced = token.slice(start).replace(IMAGE_SET_PARTS, (part) => {
     if (/^type\(/i.test(part)) {
       return part;
@@ -234,21 +252,28 @@ function endingOf(token: string): string {
 }
 
 /**
- * Spell escaped ASCII letters out: `\75rl(` and `u\rl(` are both `url(`.
+ * Spell escaped ASCII letters out: `\75rl(` and `u\rl(` are both `url(`; and hyphens between
+ * letters, as in `image\2d set(`.
  *
- * Only letters are touched; `\f101` of an icon font stays as it is.
+ * Other escapes stay as they are (`\f101` of an icon font). Each is read whole, so that a
+ * backslash that is escaped itself begins nothing.
  */
 function unescapeLetters(text: string): string {
   if (!text.includes("\\")) {
     return text;
   }
-  return text.replace(
-    /\\(?:0{0,4}([46][1-9a-f]|[57][0-9a])(?:[ \t\n\f]|(?![0-9a-f]))|([g-z]))/gi,
-    (whole, hex: string | undefined, letter: string | undefined) => {
-      if (letter !== undefined) {
-        return letter;
-      }
-      return hex === undefined ? whole : String.fromCharCode(parseInt(hex, 16));
-    },
-  );
+  return text
+    .replace(
+      /\\(?:0{0,4}([46][1-9a-f]|[57][0-9a])(?:[ \t\n]|(?![0-9a-f]))|([g-z])|[\s\S])/gi,
+      (whole, hex: string | undefined, letter: string | undefined) => {
+        if (letter !== undefined) {
+          return letter;
+        }
+        return hex === undefined ? whole : String.fromCharCode(parseInt(hex, 16));
+      },
+    )
+    .replace(
+      /(?<=[a-z])(\\(?:0{0,4}2d(?:[ \t\n]|(?![0-9a-f]))|-))(?=[a-z])|\\[\s\S]/gi,
+      (whole, hyphen: string | undefined) => (hyphen === undefined ? whole : "-"),
+    );
 }

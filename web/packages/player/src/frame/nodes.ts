@@ -173,6 +173,9 @@ interface Known {
   href?: string;
 }
 
+/** Of an id that stood for two kinds of element: it may carry nothing that any of them loads. */
+const AMBIGUOUS = "link";
+
 /** Sanitises the nodes of one window, in playing order. */
 export class NodeSanitiser {
   /** What relative addresses of the page start from; empty when it is not known. */
@@ -218,7 +221,7 @@ export class NodeSanitiser {
    */
   tree(root: Json, parentId: number | null): Json | null {
     const parent = parentId === null ? undefined : this.#elements.get(parentId);
-    const clean = this.#node(root, parent?.tag === "style");
+    const clean = this.#node(root, mayBeStyle(parent));
     if (clean === null) {
       return null;
     }
@@ -233,7 +236,7 @@ export class NodeSanitiser {
         this.#report(FindingCode.TooDeep);
         continue;
       }
-      const inStyle = to["tagName"] === "style";
+      const inStyle = mayBeStyle(this.#elements.get(to["id"] as number));
       for (const child of objects(from["childNodes"])) {
         const cleanChild = this.#node(child, inStyle);
         if (cleanChild === null) {
@@ -312,7 +315,7 @@ export class NodeSanitiser {
     const attributes = isObject(node["attributes"]) ? node["attributes"] : {};
     if (this.#isForbidden(local, attributes)) {
       this.#report(FindingCode.ActiveContent);
-      this.#elements.set(common["id"] as number, { tag: "template", isSvg: false });
+      this.#remember(common["id"] as number, { tag: "template", isSvg: false });
       return {
         type: NodeType.Element,
         ...common,
@@ -324,7 +327,7 @@ export class NodeSanitiser {
     // A canvas shows nothing where script is off, so its pixels are shown as an image.
     const tag = local === "canvas" && !isSvg ? "img" : isSvg ? name : name.toLowerCase();
     const known: Known = { tag: localName(tag), isSvg };
-    this.#elements.set(common["id"] as number, known);
+    this.#remember(common["id"] as number, known);
     const isCustom =
       tag.includes("-") && CUSTOM_ELEMENT.test(tag) && !RESERVED_ELEMENT.test(tag) && !isSvg;
     if (!isCustom && !SHADOW_HOSTS.has(tag)) {
@@ -356,6 +359,17 @@ export class NodeSanitiser {
       element["isCustom"] = node["isCustom"];
     }
     return element;
+  }
+
+  /**
+   * Keep what an id stands for. Ids are unique in a page that a recorder made: of one with
+   * two, the replayer may mean the other than we, so no change of it may load anything.
+   */
+  #remember(id: number, known: Known): void {
+    const before = this.#elements.get(id);
+    const isSame =
+      before === undefined || (before.tag === known.tag && before.isSvg === known.isSvg);
+    this.#elements.set(id, isSame ? known : { tag: AMBIGUOUS, isSvg: false });
   }
 
   #isForbidden(local: string, attributes: Json): boolean {
@@ -445,7 +459,8 @@ export class NodeSanitiser {
     if (LINK_ATTRIBUTES.has(name)) {
       return this.#link(known, value);
     }
-    if (known.isSvg && /url\s*\(/i.test(value)) {
+    if (known.isSvg && /[(\\]/.test(value)) {
+      // Presentation attributes are CSS.
       return this.css(value);
     }
     if (SVG_ANIMATIONS.has(known.tag) && SCRIPT_SCHEME.test(compact(value))) {
@@ -501,7 +516,8 @@ export class NodeSanitiser {
     const address = compact(value);
     if (known.isSvg && known.tag !== "a") {
       // <use>, <image>, <feImage>, gradients: fetched, unless within the document or carried.
-      if (address.startsWith("#") || SELF_CONTAINED_MEDIA.test(address)) {
+      const isCarried = SVG_IMAGES.has(known.tag) && SELF_CONTAINED_MEDIA.test(address);
+      if (address.startsWith("#") || isCarried) {
         return value;
       }
       const frozen =
@@ -548,6 +564,11 @@ export class NodeSanitiser {
     }
     return clean;
   }
+}
+
+/** Tell whether what is put into an element is a stylesheet, or may be. */
+function mayBeStyle(known: Known | undefined): boolean {
+  return known?.tag === "style" || known?.tag === AMBIGUOUS;
 }
 
 /** Blanks, controls and invisible characters: what a URL parser drops, and what hides a scheme. */

@@ -172,9 +172,19 @@ export class Sanitiser {
     if (!lists.every(Array.isArray)) {
       return this.#malformed();
     }
-    const adds = objects(data["adds"]).flatMap((add) => {
+    const added = objects(data["adds"]);
+    // Elements first: a text may come before the stylesheet that it is put into.
+    const nodes = new Map<Json, Json | null>();
+    for (const isElement of [true, false]) {
+      for (const { node, parentId } of added) {
+        if (isObject(node) && (node["type"] === NodeType.Element) === isElement) {
+          nodes.set(node, this.#nodes.tree(node, finite(parentId)));
+        }
+      }
+    }
+    const adds = added.flatMap((add) => {
       const parentId = finite(add["parentId"]);
-      const node = isObject(add["node"]) ? this.#nodes.tree(add["node"], parentId) : null;
+      const node = isObject(add["node"]) ? (nodes.get(add["node"]) ?? null) : null;
       if (node === null || parentId === null) {
         this.#malformed();
         return [];
@@ -295,7 +305,10 @@ export class Sanitiser {
       }
       return { source: IncrementalSource.Font, family, fontSource: text, buffer: false };
     }
-    return { source: IncrementalSource.Font, family, fontSource, buffer: true };
+    // A list of bytes; of anything else the replayer would make room for as many as it says.
+    return /^\[[\d\s,]*\]$/.test(fontSource)
+      ? { source: IncrementalSource.Font, family, fontSource, buffer: true }
+      : this.#malformed();
   }
 
   #size(data: Json): { width: number; height: number } {

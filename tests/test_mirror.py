@@ -18,12 +18,17 @@ WITHOUT_OWN_TEST = {
     "dataset/__init__.py": "dataset/test_build.py",
     "draft.py": "test_archive.py",
     "format/schema.py": "format/test_writer.py",
+    "testing/attacks.py": "browser/test_museum.py",
     "sources/__init__.py": "sources/test_registry.py",
 }
 """Module to the test file that holds it instead."""
 
 WITHOUT_MODULE = {
     "bench/test_bench.py": "the benchmark scripts",
+    "browser/test_app.py": "the web app, as people use it",
+    "browser/test_museum.py": "attacks on every page that shows a recording",
+    "browser/test_redacted.py": "redacted recordings, played",
+    "redact/test_planted.py": "secrets planted everywhere, and none left",
     "browser/test_actions.py": "actions in real web apps",
     "browser/test_frozen.py": "frozen recordings in a browser",
     "browser/test_hostile_recording.py": "the web player: attacks on it",

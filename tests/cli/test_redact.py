@@ -13,6 +13,8 @@ from replayport import Archive
 from replayport.audit import AuditLog
 from replayport.cli import app
 
+SECRET = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
+
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
@@ -81,23 +83,41 @@ def test_a_profile_of_ones_own(archive: Path, tmp_path: Path) -> None:
     assert json.loads(out)["profile"] == "own"
 
 
-def test_an_export_leaves_without_secrets_unless_raw(tmp_path: Path) -> None:
+@pytest.fixture
+def with_a_key(tmp_path: Path) -> Path:
     from tests.support.builders import draft, full_snapshot, meta
 
-    secret = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
-    with Archive.open(tmp_path / "a", create=True) as opened:
-        opened.write(draft([meta(), full_snapshot(text=f"key {secret}")]))
-    archive, path = tmp_path / "a", tmp_path / "x.json"
-    arguments = ("export", "s-1", "--as", "rrweb-json", "-o", path, "--archive", archive)
-    code, _, err = run(*arguments)
+    with Archive.open(tmp_path / "keys", create=True) as opened:
+        opened.write(draft([meta(), full_snapshot(text=f"key {SECRET}")]))
+    return tmp_path / "keys"
+
+
+def test_an_export_for_people_leaves_without_secrets_unless_raw(
+    with_a_key: Path, tmp_path: Path
+) -> None:
+    arguments = ("export", "s-1", "--as", "html", "-o", tmp_path / "x.html")
+    for more, redacted in (((), True), (("--raw",), False)):
+        code, out, _ = run(*arguments, *more, "--json", "--archive", with_a_key)
+        assert code == 0
+        assert json.loads(out)["redacted"] is redacted
+    assert actions(with_a_key) == ["recording.export", "recording.export_raw"]
+    code, _, err = run(*arguments, "--archive", with_a_key)
     assert code == 0
     assert "--raw" in err
-    assert secret not in path.read_text("utf-8")
-    code, out, _ = run(*arguments, "--raw", "--json")
+
+
+def test_an_export_of_data_is_what_is_stored_and_says_what_is_in_it(
+    with_a_key: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.json"
+    arguments = ("export", "s-1", "--as", "rrweb-json", "-o", path, "--archive", with_a_key)
+    code, _, err = run(*arguments)
     assert code == 0
-    assert json.loads(out)["redacted"] is False
-    assert secret in path.read_text("utf-8")
-    assert actions(archive) == ["recording.export", "recording.export_raw"]
+    assert "--redact" in err
+    assert SECRET in path.read_text("utf-8")
+    assert actions(with_a_key) == ["recording.export_raw"]
+    run(*arguments, "--redact", "secrets")
+    assert SECRET not in path.read_text("utf-8")
     run(*arguments, "--wireframe")
     assert "key" not in path.read_text("utf-8").replace("keyframes", "")
     assert run(*arguments, "--wireframe", "--raw")[0] == 2

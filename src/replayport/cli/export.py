@@ -68,7 +68,7 @@ def export_recording(
             "--redact",
             metavar="PROFILE",
             help=f"Redact what is written: {', '.join(PROFILES)}, or a file. "
-            "[default: the setting export_profile, where it finds something]",
+            "[default: the setting export_profile, for html and har, where it finds something]",
             show_default=False,
         ),
     ] = None,
@@ -87,8 +87,9 @@ def export_recording(
     """
     Write one recording as a file another program reads.
 
-    Where passwords, keys, tokens, card or account numbers are found, they are masked in the
-    file; what is stored stays as it is. --redact masks more, --raw nothing.
+    Where passwords, keys, tokens, card or account numbers are found, they are masked in html
+    and har; what is stored stays as it is. The other formats are data and equal the source: of
+    these you are told what is in the file. --redact masks in every format, --raw in none.
     """
     if as_ not in EXPORTS:
         raise typer.BadParameter(
@@ -107,6 +108,7 @@ def export_recording(
     if profile_name != RAW and not wireframe:
         profile = profile_option(profile_name, "--redact" if redact else "export_profile")
     target = EXPORTS[as_]
+    as_stored = raw or (redact is None and not target.for_people)
     options = ExportOptions(window_id=window, arrival_order=order == "arrival", playable=playable)
     with open_archive(archive) as source:
         recording = source.recording(recording_id)
@@ -133,7 +135,7 @@ def export_recording(
             pseudonyms = Pseudonyms.load(source.store) if profile.person == "pseudonym" else None
             redacted = redacted_recording(recording, profile, pseudonyms=pseudonyms)
             found = redacted.finds.total
-            if found and raw:
+            if found and as_stored:
                 made.unredacted = True
                 made.detail["found"] = found
             elif found:
@@ -141,9 +143,13 @@ def export_recording(
                 made.detail.update(profile=profile.name, found=found)
             if found and not json:
                 errors.print(
-                    f"[yellow]{'unredacted' if raw else 'redacted'}[/yellow] {found} finds of the "
+                    f"[yellow]{'unredacted' if as_stored else 'redacted'}[/yellow] {found} finds of the "
                     f"profile {shown(profile.name)}"
-                    + (" are in the file" if raw else " (--raw writes what is stored)"),
+                    + (
+                        " are in the file (--redact masks them)"
+                        if as_stored
+                        else " (--raw writes what is stored)"
+                    ),
                     highlight=False,
                 )
         try:
@@ -161,7 +167,7 @@ def export_recording(
         if wireframe:
             document["wireframe"] = True
         elif profile is not None and found:
-            document.update(profile=profile.name, found=found, redacted=not raw)
+            document.update(profile=profile.name, found=found, redacted=not as_stored)
         print_json(document)
     else:
         errors.print(f"wrote {shown(path)} ({size(written)})", highlight=False)

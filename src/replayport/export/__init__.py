@@ -40,6 +40,11 @@ class Export:
     module: str
     suffix: str
     help: str
+    for_people: bool = False
+    """
+    Made to be looked at by others, so masked where something is found; the rest is data, and
+    lossless (docs/adr/0011).
+    """
 
     def load(self) -> Callable[[Recording, ExportOptions], Iterator[bytes]]:
         """Import the target's module and give its ``export`` function."""
@@ -54,9 +59,17 @@ EXPORTS: Final[dict[str, Export]] = {
     for e in (
         Export("rrweb-json", "rrweb_json", ".json", "Array of events for rrweb-player."),
         Export("jsonl", "jsonl", ".jsonl", "One [windowId, event] a line, as PostHog's API."),
-        Export("html", "html", ".html", "One page that plays offline, with no network."),
+        Export(
+            "html",
+            "html",
+            ".html",
+            "One page that plays offline, with no network.",
+            for_people=True,
+        ),
         Export("bundle", "bundle", ".replay.zip", "The recording's folder as one file."),
         Export("parquet", "parquet", ".parquet", "events.parquet for pandas, DuckDB, Spark."),
-        Export("har", "har", ".har", "Recorded network requests for browser tools."),
+        Export(
+            "har", "har", ".har", "Recorded network requests for browser tools.", for_people=True
+        ),
     )
 }

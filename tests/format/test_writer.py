@@ -70,6 +70,12 @@ def test_rows_are_ordered_by_time_then_arrival(offsets):
     assert (summary.start_ms, summary.end_ms) == (START_MS + min(offsets), START_MS + max(offsets))
 
 
+def test_a_position_beyond_32_bits_is_none():
+    table = read(encode_events(columns_of([click(1, x=1e308, y=-1e308), click(2, x=3.5)]))[0])
+    assert table["x"].to_pylist() == [None, 3.5]
+    assert table["y"].to_pylist() == [None, 20]
+
+
 def test_equal_events_make_equal_files():
     assert encode_events(columns_of(visit()))[0] == encode_events(columns_of(visit()))[0]
 

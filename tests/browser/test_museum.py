@@ -203,8 +203,8 @@ class Visitor:
         """Nothing ran, nothing was asked for, and nothing was even tried."""
         self.page.wait_for_timeout(200)
         assert self.ran() == []
-        assert self.blocked() == []
         assert self.listener.asked == []
+        assert self.blocked() == []
         assert self.asked == []
         assert self.said == []
 
@@ -294,7 +294,9 @@ def test_in_the_app(
     row.wait_for()
     row.click()
     it.walk()
-    for tab in it.page.locator("[role=tab]").all():
+    tabs = it.page.locator("[role=tab]")
+    assert tabs.count() >= 6
+    for tab in tabs.all():
         tab.click()
         it.page.wait_for_timeout(150)
         for item in it.page.locator("[role=option], [role=listitem]").all()[:2]:

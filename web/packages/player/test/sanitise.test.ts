@@ -279,7 +279,7 @@ describe("an id that stands for two elements", () => {
     const data = added({ type: 3, id: 8, textContent: "@import 'evil'" }, element("style")) as {
       adds: Json[];
     };
-    (data.adds[0] as Json)["parentId"] = 7;
+    data.adds[0]!["parentId"] = 7;
     expect(JSON.stringify(sanitiser.clean(3, data))).not.toContain("evil");
   });
 });

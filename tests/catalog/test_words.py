@@ -31,6 +31,7 @@ from replayport.catalog.words import (
         ("GRÖSSE", ["x" + "grösse".encode().hex()]),
         ("録画", ["x" + "録".encode().hex(), "x" + "画".encode().hex()]),
         ("ｆｕｌｌ", ["full"]),
+        ("𝓐𝑨", ["aa"]),
         ("x" * 100, ["x" * 64]),
         ("a\x00b", ["a", "b"]),
     ],

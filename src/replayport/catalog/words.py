@@ -96,7 +96,8 @@ def words(text: str, *, limit: int = 1_000_000) -> list[str]:
     found: list[str] = []
     if limit <= 0:
         return found
-    folded = unicodedata.normalize("NFKC", text.casefold())
+    # Before as well: what is a capital only after normalising is folded too (bold letters).
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     for match in _WORD.finditer(folded):
         word = match[0][:MAX_WORD_CHARS]
         if not word.isascii():

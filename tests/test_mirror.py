@@ -18,7 +18,6 @@ WITHOUT_OWN_TEST = {
     "dataset/__init__.py": "dataset/test_build.py",
     "draft.py": "test_archive.py",
     "format/schema.py": "format/test_writer.py",
-    "testing/attacks.py": "browser/test_museum.py",
     "sources/__init__.py": "sources/test_registry.py",
 }
 """Module to the test file that holds it instead."""

@@ -631,6 +631,9 @@ class Eraser:
         # The plan last: until it is gone, a run that was killed goes on from it.
         self._store.delete_prefix(f"{ERASURES}{plan.id}/inboxes")
         self._store.delete_prefix(f"{ERASURES}{plan.id}")
+        # A server that looked before the plan was gone may have confirmed once more; one that
+        # confirms from now on finds no plan, and takes its word back.
+        self._store.delete_prefix(f"{ERASURES}{plan.id}/inboxes")
         return receipt
 
     def _evidence(self, plan: Plan) -> list[InboxEvidence]:

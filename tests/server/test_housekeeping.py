@@ -59,6 +59,15 @@ def test_an_erasure_elsewhere_is_done_here_and_confirmed(archive, inbox, tmp_pat
     assert marks_in(tmp_path / "a", tmp_path / "outside") == []
 
 
+def test_a_word_that_comes_after_the_end_is_taken_back(archive, inbox, tmp_path):
+    """The plan was read, and completed by somebody else before this server confirmed."""
+    one = eraser(archive, tmp_path, unsealed=[UnsealedHere(inbox, None)])
+    plan = one.plan(Scope("person", ANNA))
+    one.run(plan)
+    keeper(archive, inbox, tmp_path)._erase(plan)
+    assert list(archive.store.list("erasures/")) == []
+
+
 def test_what_is_late_is_dropped_when_sealed(archive, inbox, tmp_path):
     one = eraser(archive, tmp_path, unsealed=[UnsealedHere(inbox, None)])
     one.run(one.plan(Scope("person", ANNA)))

@@ -28,6 +28,7 @@ from replayport.erasure_plan import (
     INBOXES,
     InboxEvidence,
     Plan,
+    evidence_key,
     has_evidence,
     open_plans,
     put_evidence,
@@ -130,6 +131,9 @@ class Housekeeper:
                 waiting=found.waiting,
             ),
         )
+        if not self._archive.store.exists(plan.key()):  # completed meanwhile: nobody reads it
+            self._archive.store.delete(evidence_key(plan.id, self._unsealed.name))
+            return
         _log.info("erasure %s: %d requests removed from the inbox", plan.id, found.requests)
 
     def _retain(self, signer: Signer) -> None:

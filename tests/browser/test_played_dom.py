@@ -215,7 +215,7 @@ def test_the_played_dom_is_the_pages_dom(browser: Browser, tmp_path: Path) -> No
     try:
         with (
             Archive.open(tmp_path / "a", create=True) as archive,
-            service(archive, settings, Projects(), shop=shop_app()) as found,
+            service(archive, settings, Projects(), sign_in=False, shop=shop_app()) as found,
             serve(found.app) as url,
         ):
             context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -230,6 +230,7 @@ def test_the_played_dom_is_the_pages_dom(browser: Browser, tmp_path: Path) -> No
             context = browser.new_context(viewport={"width": 1280, "height": 800})
             page = context.new_page()
             page.goto(f"{url}/recordings/phc_demo_shop/{session_id}")
+            page.locator("replayport-player").wait_for()
             found_differences = {
                 name: differences(dom, played(page, at_ms - start_ms))
                 for name, at_ms, dom in visit.moments

@@ -104,7 +104,8 @@ def test_it_serves_and_stops(tmp_path, built, how, code):
     with Archive.open(url, create=True) as archive:
         archive.write(draft(session_id="s-1"))
     with serving("--no-auth", "--archive", url) as server:
-        status, body = get(f"{server.url}/")
+        assert get(f"{server.url}/")[0] == 200
+        status, body = get(f"{server.url}/api/recordings")
         assert status == 200
         assert b"s-1" in body
         second = run("serve", "--port", 0, "--archive", url)

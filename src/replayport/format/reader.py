@@ -411,7 +411,8 @@ class Recording:
             key = f"{self.prefix}/{EVENTS_FILE}"
             info = self.manifest.files.get(EVENTS_FILE)
             try:
-                if info is None or info.bytes <= WHOLE_FILE_BYTES:
+                ranges = info is not None and info.bytes > WHOLE_FILE_BYTES
+                if info is None or not ranges:
                     source: Any = pa.BufferReader(self.file(EVENTS_FILE))
                 else:
                     source = pa.PythonFile(
@@ -420,8 +421,10 @@ class Recording:
                         ),
                         mode="r",
                     )
+                # Reading ahead saves requests; of bytes at hand it would only leave work in
+                # Arrow's threads, which a process that ends meanwhile does not survive.
                 self._file = pq.ParquetFile(
-                    source, read_dictionary=["window_id", "kind"], pre_buffer=True
+                    source, read_dictionary=["window_id", "kind"], pre_buffer=ranges
                 )
             except FileNotFoundError as e:
                 raise self._damaged(f"{EVENTS_FILE} is missing") from e

@@ -231,6 +231,10 @@ def test_the_played_dom_is_the_pages_dom(browser: Browser, tmp_path: Path) -> No
             page = context.new_page()
             page.goto(f"{url}/recordings/phc_demo_shop/{session_id}")
             page.locator("replayport-player").wait_for()
+            while not page.evaluate("document.querySelector('replayport-player').durationMs > 0"):
+                assert time.monotonic() < end + 60, "the player never loaded"
+                page.wait_for_timeout(50)
+            page.wait_for_timeout(1500)  # the first frame is drawn before one seeks
             found_differences = {
                 name: differences(dom, played(page, at_ms - start_ms))
                 for name, at_ms, dom in visit.moments

@@ -6,32 +6,11 @@ from typing import Any, Final
 
 from replayport.analysis.actions import MAX_VALUE_CHARS, Target
 from replayport.analysis.locators import locator
+from replayport.rrweb.described import OPERATED_ROLES
 from replayport.rrweb.mirror import Mirror, accessible
 from replayport.rrweb.nodes import NodeType
 
-OPERABLE_ROLES: Final = frozenset(
-    [
-        "button",
-        "checkbox",
-        "columnheader",
-        "combobox",
-        "gridcell",
-        "link",
-        "listbox",
-        "menuitem",
-        "menuitemcheckbox",
-        "menuitemradio",
-        "option",
-        "radio",
-        "searchbox",
-        "slider",
-        "spinbutton",
-        "switch",
-        "tab",
-        "textbox",
-        "treeitem",
-    ]
-)
+OPERABLE_ROLES: Final = OPERATED_ROLES | {"columnheader"}
 _CONTAINERS: Final = frozenset(("columnheader", "gridcell"))
 """Roles of what can be operated itself, or hold something else that is pressed."""
 

@@ -30,7 +30,7 @@ from replayport.redact.detectors import Hit, Scanner, merged
 from replayport.redact.masking import is_masked, mask, mask_field
 from replayport.redact.places import ATTRIBUTE, CSS, INLINE, KEY, TEXT, Sheet, dumps, loads
 from replayport.redact.report import Finds
-from replayport.redact.rules import Profile, plain_key, plain_keys
+from replayport.redact.rules import INPUT_TYPES, Profile, plain_key, plain_keys
 from replayport.rrweb.columns import EventColumns
 from replayport.rrweb.events import EventType, IncrementalSource, kind_of
 from replayport.rrweb.mirror import Mirror, Selectors
@@ -1139,34 +1139,7 @@ class Redactor:
         )
 
 
-_KNOWN_TYPES: Final = frozenset(
-    [
-        "color",
-        "date",
-        "datetime-local",
-        "email",
-        "month",
-        "number",
-        "password",
-        "range",
-        "search",
-        "tel",
-        "text",
-        "time",
-        "url",
-        "week",
-        "textarea",
-        "select",
-        "hidden",
-        "checkbox",
-        "radio",
-        "file",
-        "button",
-        "submit",
-        "reset",
-        "image",
-    ]
-)
+_KNOWN_TYPES: Final = INPUT_TYPES - {"contenteditable"}
 _ID_KEYS: Final = plain_keys(
     ("distinct_id", "$distinct_id", "$anon_distinct_id", "$user_id", "user_id", "$device_id")
 )

@@ -15,7 +15,7 @@ from replayport.rrweb.mirror import Mirror
 
 MAX_NAME_CHARS: Final = 120
 
-_ROLES: Final = frozenset(
+OPERATED_ROLES: Final = frozenset(
     {
         "button",
         "checkbox",
@@ -60,7 +60,7 @@ def described(mirror: Mirror, node_id: int) -> tuple[str, str]:
             break
     for found in near:
         role = mirror.role(found)
-        if role in _ROLES:
+        if role in OPERATED_ROLES:
             return role, _cut(mirror.name(found))
     return mirror.tag(node_id), _cut(mirror.text(node_id))
 

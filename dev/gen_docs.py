@@ -65,7 +65,9 @@ def commands() -> Iterator[tuple[str, Any]]:
     """Yield each command's words (``pull posthog``) and its parser, in order of the help."""
 
     def walk(group: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-        for name, command in group.commands.items():
+        context = typer.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
             if getattr(command, "commands", None):
                 if command.invoke_without_command:
                     yield " ".join((*words, name)), command

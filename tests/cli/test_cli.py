@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -17,10 +18,8 @@ from tests.support.files import compact
 
 from replayport import __version__
 from replayport.archive import Archive
-from replayport.cli import app
+from replayport.cli import COMMANDS
 from replayport.verifying import verify_archive
-
-COMMANDS = [c.name for c in app.registered_commands]
 
 
 @pytest.fixture
@@ -38,6 +37,23 @@ def test_version_and_help():
         result = run(name, "--help")
         assert result.exit_code == 0
         assert name in result.stdout
+
+
+def test_a_wrong_name_is_answered_with_the_one_meant():
+    result = run("exprot")
+    assert result.exit_code == 2
+    assert "Did you mean 'export'?" in " ".join(result.output.split())
+
+
+def test_a_command_loads_no_other():
+    code = "import sys; from replayport.cli import main; sys.argv[1:] = ['list', '--help']; main()"
+    loaded = "import atexit, sys; atexit.register(lambda: print(*sys.modules, sep='\\n'))"
+    answer = subprocess.run(
+        [sys.executable, "-c", f"{loaded}; {code}"], capture_output=True, text=True, check=True
+    )
+    modules = set(answer.stdout.split())
+    assert "replayport.cli.listing" in modules
+    assert not {"replayport.cli.serve", "fastapi", "sklearn", "duckdb"} & modules
 
 
 @pytest.mark.parametrize(

@@ -11,38 +11,54 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import Any, NoReturn
+from importlib import import_module
+from typing import Any, NamedTuple, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from replayport import __version__
-from replayport.cli import (
-    audit,
-    care,
-    dataset,
-    demo,
-    erase,
-    export,
-    features,
-    freeze,
-    heatmap,
-    import_,
-    keys,
-    listing,
-    people,
-    pull,
-    redact,
-    retention,
-    score,
-    serve,
-    share,
-    show_settings,
-    signals,
-    subject_access,
-)
 from replayport.cli.common import WrongCallError, errors, shown
 from replayport.errors import ReplayError
+
+
+class _Command(NamedTuple):
+    panel: str
+    place: str
+    """Module below this package and name in it: a function, or a Typer app of several."""
+
+
+# By name, so that a command pays for the import of its own module only (all of them
+# together are seconds).
+COMMANDS = {
+    "demo": _Command("Start here", "demo:demo"),
+    "serve": _Command("Start here", "serve:serve"),
+    "pull": _Command("Gather", "pull:app"),
+    "import": _Command("Gather", "import_:import_files"),
+    "list": _Command("Look", "listing:list_recordings"),
+    "show": _Command("Look", "listing:show"),
+    "share": _Command("Take out", "share:app"),
+    "signals": _Command("Understand", "signals:signals"),
+    "features": _Command("Understand", "features:features"),
+    "heatmap": _Command("Understand", "heatmap:heatmap"),
+    "score": _Command("Understand", "score:score"),
+    "train": _Command("Understand", "score:train_model"),
+    "export": _Command("Take out", "export:export_recording"),
+    "dataset": _Command("Take out", "dataset:dataset"),
+    "freeze": _Command("Care", "freeze:freeze"),
+    "verify": _Command("Care", "care:verify"),
+    "reindex": _Command("Care", "care:reindex"),
+    "compact": _Command("Care", "care:compact"),
+    "erase": _Command("Privacy", "erase:erase"),
+    "retention": _Command("Privacy", "retention:app"),
+    "subject-access": _Command("Privacy", "subject_access:subject_access"),
+    "keys": _Command("Privacy", "keys:app"),
+    "redact": _Command("Privacy", "redact:redact"),
+    "audit": _Command("Privacy", "audit:app"),
+    "invite": _Command("Care", "people:invite"),
+    "token": _Command("Care", "people:token"),
+    "settings": _Command("Care", "show_settings:show_settings"),
+}
 
 
 class Terminated(KeyboardInterrupt):
@@ -50,7 +66,17 @@ class Terminated(KeyboardInterrupt):
 
 
 class _Commands(TyperGroup):
-    """All commands; turns what they raise into one message and an exit code."""
+    """All commands, loaded when asked for; turns what they raise into a message and an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Click passes it
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        # A wrong name is compared with all there are, to say which was meant.
+        for name in [cmd_name] if cmd_name in COMMANDS else COMMANDS:
+            if name not in self.commands:
+                self.add_command(_loaded(name))
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -69,6 +95,21 @@ class _Commands(TyperGroup):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from e
         return result
+
+
+def _loaded(name: str) -> Any:
+    panel, place = COMMANDS[name]
+    module, _, attribute = place.partition(":")
+    target = getattr(import_module(f"{__name__}.{module}"), attribute)
+    # Typer makes Click commands of a whole app only: of one that holds this and another.
+    holder = typer.Typer(rich_markup_mode="markdown", pretty_exceptions_enable=False)
+    holder.callback()(lambda: None)
+    if isinstance(target, typer.Typer):
+        holder.add_typer(target, name=name, rich_help_panel=panel)
+    else:
+        holder.command(name, rich_help_panel=panel)(target)
+    group: Any = typer.main.get_command(holder)
+    return group.commands[name]
 
 
 app = typer.Typer(
@@ -98,37 +139,6 @@ def _root(
     ),
 ) -> None:
     """Own, play, share and analyse every session replay."""
-
-
-app.command("demo", rich_help_panel="Start here")(demo.demo)
-app.command("serve", rich_help_panel="Start here")(serve.serve)
-app.add_typer(pull.app, name="pull", rich_help_panel="Gather")
-app.command("import", rich_help_panel="Gather")(import_.import_files)
-app.command("list", rich_help_panel="Look")(listing.list_recordings)
-app.command("show", rich_help_panel="Look")(listing.show)
-app.add_typer(share.app, name="share", rich_help_panel="Take out")
-app.command("signals", rich_help_panel="Understand")(signals.signals)
-app.command("features", rich_help_panel="Understand")(features.features)
-app.command("heatmap", rich_help_panel="Understand")(heatmap.heatmap)
-app.command("score", rich_help_panel="Understand")(score.score)
-app.command("train", rich_help_panel="Understand")(score.train_model)
-app.command("export", rich_help_panel="Take out")(export.export_recording)
-app.command("dataset", rich_help_panel="Take out")(dataset.dataset)
-app.command("freeze", rich_help_panel="Care")(freeze.freeze)
-app.command("verify", rich_help_panel="Care")(care.verify)
-app.command("reindex", rich_help_panel="Care")(care.reindex)
-app.command("compact", rich_help_panel="Care")(care.compact)
-app.command("erase", rich_help_panel="Privacy")(erase.erase)
-app.add_typer(retention.app, name="retention", rich_help_panel="Privacy")
-app.command("subject-access", rich_help_panel="Privacy")(subject_access.subject_access)
-app.add_typer(
-    keys.app, name="keys", rich_help_panel="Privacy", help="The key ring of an encrypted archive."
-)
-app.command("redact", rich_help_panel="Privacy")(redact.redact)
-app.add_typer(audit.app, name="audit", rich_help_panel="Privacy")
-app.command("invite", rich_help_panel="Care")(people.invite)
-app.command("token", rich_help_panel="Care")(people.token)
-app.command("settings", rich_help_panel="Care")(show_settings.show_settings)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from replayport.cli.common import (
 from replayport.encryption import SETTING, EncryptedStore
 from replayport.errors import ReplayError
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, help="The key ring of an encrypted archive.")
 
 
 class NotEncryptedError(ReplayError):

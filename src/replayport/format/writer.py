@@ -130,7 +130,8 @@ def reencode_events(batches: Iterable[pa.RecordBatch], *, level: int, footer: by
         for batch in batches:
             writer.write_batch(batch)
         writer.add_key_value_metadata({METADATA_KEY: footer})
-    return out.getvalue().to_pybytes()
+    encoded: bytes = out.getvalue().to_pybytes()
+    return encoded
 
 
 def encode_analytics(rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -227,8 +227,8 @@ def _print(result: Analysis, kinds: list[str] | None) -> None:
         table.add_column(overflow="fold")
         table.add_column(justify="right", style="dim", no_wrap=True)
         for s in found:
-            words = in_words(s).removesuffix(f" at {seconds(s.offset_ms)}")
-            table.add_row(seconds(s.offset_ms), s.kind, shown(words), f"{s.confidence:.0%}")
+            words = shown(in_words(s, with_moment=False))
+            table.add_row(seconds(s.offset_ms), s.kind, words, f"{s.confidence:.0%}")
         console.print(table)
 
 

@@ -38,6 +38,7 @@ import { openEvents, type InputEvent } from "./driver/events";
 import { connectEmbed, originsOf } from "./embed";
 import { DamagedRecordingError, NoFullSnapshotError, type PlayerError } from "./errors";
 import { hostMarkersOf, type HostMarker } from "./hostmarkers";
+import { HOST_KINDS } from "./ui/markers";
 import { fetchAssets, inlineAssets, type Assets } from "./parser/assets";
 import { inlineBytes } from "./parser/inline";
 import { Session, SPEEDS } from "./session";
@@ -580,9 +581,11 @@ export class ReplayportPlayer extends HTMLElement {
         ...session.markersUnordered,
         ...hostMarkersOf(this.markers, session.startMs),
       ].filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
-      const hasNotes = markers.some(({ kind }) => kind === "note");
-      for (const entry of this.#root.querySelectorAll<HTMLElement>(".legend .note")) {
-        entry.hidden = !hasNotes;
+      for (const kind of HOST_KINDS) {
+        const isThere = markers.some((marker) => marker.kind === kind);
+        for (const entry of this.#root.querySelectorAll<HTMLElement>(`.legend .${kind}`)) {
+          entry.hidden = !isThere;
+        }
       }
       this.#seekbar?.setMarkers(markers, session.timeline.idle);
       this.#showWindows();

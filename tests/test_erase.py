@@ -38,6 +38,7 @@ from replayport.format.schema import MANIFEST_FILE
 from replayport.holds import Holds
 from replayport.ledger import Ledger
 from replayport.recording import Person
+from replayport.redacting import load_profile, redact_stored
 from replayport.sources.posthog_erase import PostHogEraser
 from replayport.surveying import Scope
 from replayport.testing import FakePostHog, FakeRecording, serve
@@ -224,6 +225,19 @@ def test_exactly_one_distinct_id(world):
             OF_ANNA[0],
             OF_ANNA[1],
         }
+
+
+@pytest.mark.parametrize("scope", [PERSON, Scope("distinct_id", ANNA)])
+def test_a_recording_redacted_to_a_pseudonym_is_still_the_persons(world, scope):
+    with opened(world / "a") as archive:
+        assert redact_stored(archive, "shop/annas-second-visit", load_profile("gdpr")).changed
+        assert archive.row("shop/annas-second-visit").distinct_id.startswith("anon-")
+    erase(world, scope)
+    with opened(world / "a") as archive:
+        left = {r.id for r in archive.catalog.list()}
+    assert left == {"bobs-visit", "nobodys-visit"} | (
+        {"annas-anonymous-visit"} if scope.kind == "distinct_id" else set()
+    )
 
 
 def test_by_an_address(tmp_path):

@@ -16,6 +16,7 @@ from replayport.archive import Archive
 from replayport.errors import RecordingNotFoundError
 from replayport.format.schema import EVENTS_FILE
 from replayport.recording import Person
+from replayport.redacting import load_profile, redact_stored
 from replayport.subject_access import write_subject_access
 from replayport.surveying import Scope
 
@@ -47,6 +48,13 @@ def test_everything_of_one_person_and_nothing_of_another(archive, tmp_path):
     assert [e["recording"] for e in events].count("") == 1
     assert not any(BOB.encode() in data or b"bobs page" in data for data in files.values())
     assert b"default-src 'none'" in files["index.html"]
+
+
+def test_a_recording_redacted_to_a_pseudonym_is_in_it(archive, tmp_path):
+    assert redact_stored(archive, "shop/annas-second-visit", load_profile("gdpr")).changed
+    done = write_subject_access(archive, Scope("person", ANNA), tmp_path / "out.zip")
+    assert len(done.recordings) == 3
+    assert sum(d.startswith("anon-") for d in done.distinct_ids) == 2  # the other is ANON itself
 
 
 def test_texts_that_look_like_markup_or_formulas_stay_texts(archive, tmp_path):

@@ -74,6 +74,19 @@ class Pseudonyms:
             raw = store.get(KEY_FILE)
         return cls(_key_of(raw, store))
 
+    @classmethod
+    def find(cls, store: Store) -> Pseudonyms | None:
+        """
+        Read the archive's key; None when nothing was ever named by one.
+
+        Raises:
+            ArchiveError: It is damaged.
+        """
+        try:
+            return cls(_key_of(store.get(KEY_FILE), store))
+        except FileNotFoundError:
+            return None
+
     def of(self, kind: str, *parts: str) -> str:
         """
         Give a pseudonym.
@@ -96,6 +109,10 @@ class Pseudonyms:
     def of_person(self, distinct_id: str) -> str:
         """Give the pseudonym of a person's distinct id."""
         return self.of("person", distinct_id)
+
+    def stand_in(self, distinct_id: str) -> str:
+        """Give what a redacted recording holds in place of a person's distinct id."""
+        return f"anon-{self.of_person(distinct_id)[:20]}"
 
 
 def _key_of(raw: bytes, store: Store) -> bytes:

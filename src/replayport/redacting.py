@@ -200,7 +200,7 @@ def _redacted(
     redactor = Redactor(
         profile,
         known=known_values(draft.person, analytics),
-        pseudonym=None if pseudonyms is None else pseudonyms.of_person,
+        pseudonym=None if pseudonyms is None else pseudonyms.stand_in,
     )
     columns = redactor.redact(draft.columns)
     rows = [redacted_row(row, redactor) for row in analytics]

@@ -33,6 +33,7 @@ from replayport.archive import RECORDINGS, Archive
 from replayport.errors import RecordingError, RecordingNotFoundError
 from replayport.format.assets import ASSETS_FILE, AssetMap
 from replayport.format.schema import ANALYTICS_FILE, EVENTS_FILE, MANIFEST_FILE
+from replayport.pseudonyms import Pseudonyms
 from replayport.recording import MAX_URLS, Manifest
 from replayport.store import ObjectInfo
 from replayport.tombstones import fingerprint
@@ -148,8 +149,14 @@ def survey(
     found = Survey()
     if scope.kind in ("person", "distinct_id"):
         found.distinct_ids = {scope.value, *also}
-        if scope.kind == "person":
-            found.distinct_ids = _ids_of(everything, found.distinct_ids)
+        pseudonyms = Pseudonyms.find(archive.store)
+        before: set[str] = set()
+        while before != found.distinct_ids:
+            before = set(found.distinct_ids)
+            if scope.kind == "person":
+                found.distinct_ids = _ids_of(everything, found.distinct_ids)
+            if pseudonyms is not None:
+                found.distinct_ids |= _stand_ins(everything, found.distinct_ids, pseudonyms)
     project, _, bare = scope.value.rpartition("/")
     for folder in everything:
         if folder.problem:
@@ -291,6 +298,12 @@ def _read_analytics(folder: Folder, raw: bytes, scope: Scope) -> None:
             said = properties.get(key)
             if isinstance(said, dict):
                 folder.known_as.setdefault(row["distinct_id"], set()).update(_identifying(said))
+
+
+def _stand_ins(folders: Iterable[Folder], ids: Iterable[str], pseudonyms: Pseudonyms) -> set[str]:
+    """Give what stands for these ids in recordings that were redacted."""
+    possible = {pseudonyms.stand_in(i) for i in ids}
+    return {d for f in folders for d in (f.distinct_id, *f.persons) if d in possible}
 
 
 def _identifying(properties: dict[str, object]) -> set[str]:

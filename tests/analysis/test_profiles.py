@@ -9,7 +9,6 @@ import pytest
 
 from replayport.analysis.profiles import KIND_WORDS, KINDS, PROFILES, ProfileError, profile
 
-
 WEB_FILTERS = Path(__file__).parents[2] / "web" / "packages" / "app" / "src" / "lib" / "filters.ts"
 
 

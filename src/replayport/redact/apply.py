@@ -1089,7 +1089,7 @@ class Redactor:
         """Give what stands for an id."""
         if _PSEUDONYM.fullmatch(value) or is_masked(value):
             return value
-        return mask(value) if self._pseudonym is None else f"anon-{self._pseudonym(value)[:20]}"
+        return mask(value) if self._pseudonym is None else self._pseudonym(value)
 
     def _hits(self, text: str, *, asset: bool = False) -> list[Hit]:
         memo = self._memo[asset]

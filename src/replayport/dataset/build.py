@@ -59,7 +59,7 @@ from replayport.dataset.ledger import (
 )
 from replayport.dataset.parts import PartTask, PartWritten, write_part
 from replayport.dataset.plan import Plan, plan_day
-from replayport.dataset.registry import register_day
+from replayport.dataset.registry import log_write, register_day
 from replayport.format.tables import TABLES
 from replayport.store import Lease, Store
 
@@ -280,6 +280,8 @@ class _Run:
         self._without = without
         self._on_progress = on_progress
         self._renewed_s = time.monotonic()
+        self._asked = 0
+        self._logged = False
         self.report = DatasetReport(store.url, tables)
 
     def all_days(
@@ -288,6 +290,7 @@ class _Run:
         """Plan day after day, keeping the pool busy; write a day down when it is there."""
         running: dict[Future[PartWritten], _Building] = {}
         known = ledger_days(self._store)
+        self._asked = self._archive.catalog.count(since_ms=since_ms, until_ms=until_ms)
         for day, wanted in days_of(self._archive, known, since_ms=since_ms, until_ms=until_ms):
             work = self._plan(day, wanted)
             for building in self._start(work):
@@ -318,6 +321,7 @@ class _Run:
         )
         self.report.count(members, current)
         if plan.build:
+            self._log()
             register_day(
                 self._archive,
                 self._store.url,
@@ -328,6 +332,18 @@ class _Run:
         done = sum(len(part.members) for part in plan.keep)
         self._on_progress(done, day)
         return _DayWork(day, before, plan, parts=self._refreshed(plan.keep, current))
+
+    def _log(self) -> None:
+        """Say once a run, before the first file, that recordings leave the archive."""
+        if not self._logged:
+            log_write(
+                self._archive,
+                self._store.url,
+                form=self._file_format,
+                tables=self._tables,
+                asked=self._asked,
+            )
+            self._logged = True
 
     @staticmethod
     def _refreshed(parts: Sequence[Part], current: Mapping[tuple[str, str], Member]) -> list[Part]:

@@ -65,6 +65,8 @@ class ElementIndex:
         self._names: dict[int, tuple[Node, str]] = {}
         self._fleeting: dict[int, str] = {}
         """Names that depend on other elements, until anything at all changes."""
+        self._of_role: dict[str, list[int]] = {}
+        """Answers of `by_role`, until anything at all changes."""
         self._lost = False
         """Whether there were more changes than notes are kept of."""
 
@@ -122,8 +124,10 @@ class ElementIndex:
         ]
 
     def by_role(self, role: str) -> list[int]:
-        """Give the elements of a role, in no order."""
+        """Give the elements of a role, in no order; the list must not be changed."""
         self._catch_up()
+        if (known := self._of_role.get(role)) is not None:
+            return known
         mirror = self._mirror
         if self._by_tag is None:
             self._by_tag = {}
@@ -133,7 +137,8 @@ class ElementIndex:
             for node_id, node in self._present(self._by_tag.get(tag, {})):
                 if accessible.role_of_node(mirror, node) == role:
                     same[node_id] = None
-        return list(same)
+        found = self._of_role[role] = list(same)
+        return found
 
     def name(self, node_id: int) -> str:
         """Give an element's accessible name, from the last time when nothing changed."""
@@ -154,6 +159,35 @@ class ElementIndex:
             self._fleeting[node_id] = name
         return name
 
+    def is_only(self, node_id: int, role: str, name: str, *, most: int) -> bool:
+        """
+        Tell whether no other element of a role has a name.
+
+        Args:
+            node_id: The element itself.
+            role: Its role.
+            name: Its name.
+            most: With more elements of the role than this, False.
+        """
+        same = self.by_role(role)
+        if len(same) > most:
+            return False
+        # As `name` for each, without asking each time whether something changed.
+        mirror, names, fleeting = self._mirror, self._names, self._fleeting
+        for other in same:
+            if other == node_id:
+                continue
+            kept = names.get(other)
+            if kept is not None and kept[0] is mirror.node(other):
+                said = kept[1]
+            elif (noted := fleeting.get(other)) is not None:
+                said = noted
+            else:
+                said = self.name(other)
+            if said == name:
+                return False
+        return True
+
     def _present(self, found: dict[int, Node]) -> list[tuple[int, Node]]:
         """Give the entries that are still on the page, and drop the others."""
         gone = [i for i, node in found.items() if self._mirror.node(i) is not node]
@@ -169,12 +203,14 @@ class ElementIndex:
             self._notes.clear()
             self._names.clear()
             self._fleeting.clear()
+            self._of_role.clear()
             return
         if not self._notes:
             return
         notes = set(self._notes)
         self._notes.clear()
         self._fleeting.clear()
+        self._of_role.clear()
         changed: list[Node] = []
         seen: set[int] = set()
         names = self._names

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from replayport.analysis.columns import NO_NODE, Columns
+from replayport.analysis.columns import NO_NODE, Columns, among
 from replayport.analysis.following import Pages
 from replayport.analysis.moments import Element, ElementLookup
 from replayport.analysis.reading import ActionReader
@@ -121,7 +121,7 @@ def _wanted(columns: Columns, same: dict[Moment, Moment]) -> dict[int, Moment]:
     """
     found: dict[int, Moment] = {}
     i = columns.interactions
-    wanted = i.take(np.isin(i.type, _ASKED) & (i.node != NO_NODE))
+    wanted = i.take(among(i.type, _ASKED) & (i.node != NO_NODE))
     rows = zip(
         wanted.window.tolist(),
         wanted.seq.tolist(),

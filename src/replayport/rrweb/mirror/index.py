@@ -236,9 +236,10 @@ class ElementIndex:
 
 
 def _take_attributes(found: dict[tuple[str, str], dict[int, Node]], nodes: Iterable[Node]) -> None:
+    none_of = _INDEXED_SET.isdisjoint
     for node in nodes:
         attributes = node.get("attributes")
-        if not attributes or not isinstance(attributes, dict):
+        if not attributes or type(attributes) is not dict or none_of(attributes):
             continue
         for name in _INDEXED_SET.intersection(attributes):
             value = attributes[name]
@@ -259,12 +260,15 @@ def _take_tags(found: dict[str, dict[int, Node]], nodes: Iterable[Node]) -> None
     can_have = accessible.TAGS_WITH_ROLES
     for node in nodes:
         tag = node.get("tagName")
-        if not isinstance(tag, str):
+        if type(tag) is not str:
             continue
         if tag not in can_have and not tag.islower():
             tag = tag.lower()
         if tag in can_have:
-            found.setdefault(tag, {})[node["id"]] = node
+            same = found.get(tag)
+            if same is None:
+                same = found[tag] = {}
+            same[node["id"]] = node
         attributes = node.get("attributes")
-        if attributes and isinstance(attributes, dict) and "role" in attributes:
+        if attributes and type(attributes) is dict and "role" in attributes:
             found.setdefault(SAYS_ROLE, {})[node["id"]] = node

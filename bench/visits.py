@@ -488,11 +488,14 @@ class Visit:
             self.scroll(500)
             self.scroll(-500)
 
-    def answer(self, path: str, *, slow: bool, status: int = 200) -> None:
-        """Wait for the server."""
+    def answer(
+        self, path: str, *, slow: bool, status: int = 200, asked_ms: float | None = None
+    ) -> None:
+        """Wait for the server, which was asked now or at a moment before."""
+        asked_ms = self.ms if asked_ms is None else asked_ms
         took = self.random.uniform(5200, 9000) if slow else self.random.uniform(60, 240)
-        self.ms += took
-        self.requests([(path, took, status, "fetch")])
+        self.ms = max(self.ms, asked_ms + took)
+        self.requests([(path, self.ms - asked_ms, status, "fetch")])
 
     # --- errands -----------------------------------------------------------------------
 
@@ -503,10 +506,11 @@ class Visit:
             self.fidget()
             slug = self.random.choice(GOODS)[0] + self.random.choice(("", "", "2"))
             self.click(f"card {slug}")
+            asked_ms = self.ms
             if self.fault == "slow-api":
                 self.think(self.temper.patience_ms)
                 self.click(f"card {slug}", times=self.temper.clicks_again)
-            self.answer("/api/product", slow=self.fault == "slow-api")
+            self.answer("/api/product", slow=self.fault == "slow-api", asked_ms=asked_ms)
             self.look_at(slug.rstrip("2"))
             self.click("brand")
             self.answer("/api/goods", slow=False)

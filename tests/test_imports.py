@@ -48,7 +48,7 @@ ONLY_IN = {
     "psycopg": ("catalog",),
     "sqlite3": ("catalog", "capture"),  # the catalogue, and the inbox of captured requests
     "httpx": ("sources", "capture"),  # pulling, and passing on what was captured
-    "duckdb": ("format", "reading"),
+    "duckdb": ("cli.sql", "format", "reading"),
     "pandas": ("format",),
     "polars": ("format",),
     "google": ("dataset",),

@@ -149,11 +149,7 @@ def test_visits_are_recordings_whose_faults_show_and_whose_oddities_are_found(tm
         task = Task((profile("replayport-1"),), features=True)
         found = list(analyse(archive, where(archive, None), task, workers=1))
     by_id = {one.id: one for one in found}
-    kinds = {
-        "dead-button": "dead_click",
-        "slow-api": "slow_response",
-        "hidden-error": "error_click",
-    }
+    kinds = {"dead-button": "dead_click", "slow-api": "slow_response"}
     for fault, kind in kinds.items():
         of = [by_id[m.draft.session_id] for m in made if m.fault == fault and not m.oddity]
         of = [one for one in of if not one.findings["no_pointer_data"]]  # fingers: other kinds

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,7 @@ from replayport.dataset import DatasetError
 from replayport.dataset.build import DatasetReport, chosen_tables
 from replayport.dataset.days import Key, current_members, days_of
 from replayport.dataset.ledger import Member
-from replayport.dataset.parts import ParquetFile, PartTask, PartWritten, write_rows
+from replayport.dataset.parts import ParquetFile, PartWritten, write_rows
 from replayport.dataset.registry import log_write, register_day
 from replayport.errors import MissingExtraError, ReplayError, SettingsError
 from replayport.format.tables import TABLES, TIME_TYPE, Column, rows_batch
@@ -373,16 +373,19 @@ class _Loader:
         tables: Sequence[str],
         scratch: Path,
         report: DatasetReport,
-    ) -> dict[str, int]:
+    ) -> Mapping[str, int]:
         """Write a day's files; again without the recordings that failed, until none does."""
         while True:
             members = sorted(current.values(), key=lambda m: (m.start_ms, m.key))
-            result = PartWritten("", None)
-            rows = {}
-            for name in tables:
-                task = PartTask(archive.store, None, "", name, "parquet", members)
-                with closing(_DayFile(scratch / name, TABLES[name].schema, at)) as writer:
-                    rows[name] = write_rows(task, writer, result)
+            result = PartWritten()
+            with ExitStack() as stack:
+                writers = {
+                    name: stack.enter_context(
+                        closing(_DayFile(scratch / name, TABLES[name].schema, at))
+                    )
+                    for name in tables
+                }
+                rows = write_rows(archive.store, members, writers, result)
             if not result.damaged and not result.changed:
                 return rows
             for key, why in result.damaged.items():

@@ -118,6 +118,8 @@ def test_every_reader_of_a_dataset_counts_the_same_clicks(tmp_path, capsys):
     }
     assert len(counted) == 1
     assert counted.pop() > 0
+    assert ask["duckdb_signals"](made) > 0
+    assert ask["duckdb_features"](made) == 14
     dataset.child("duckdb_dataset", 2, [made])
     runs = json.loads(capsys.readouterr().out)
     assert len(runs) == 2

@@ -109,7 +109,7 @@ def _frame(width: int) -> list[Piece]:
     link = {"href": "/help"}
     found = [
         Piece("bar", "div", 0, 0, width, 64, attributes={"class": "bar"}),
-        Piece("brand", "a", 20, 18, 160, 28, "Harbour Goods", {"href": "/", "class": "brand"}),
+        Piece("brand", "a", 20, 18, 180, 28, "Harbour Goods", {"href": "/", "class": "brand"}),
         Piece("bag", "a", width - 90, 20, 70, 24, "Bag", {"href": "/bag"}),
     ]
     if width >= PHONE_PX:

@@ -38,7 +38,7 @@ from replayport.analysis.moments import ElementLookup, nothing_known
 from replayport.analysis.network import NETWORK_KINDS, NetworkEvent, requests_of
 from replayport.analysis.profiles import DEFAULT_PROFILE, PROFILES
 from replayport.analysis.reading import ActionReader
-from replayport.analysis.signals import detect
+from replayport.analysis.signals import detect, judged_kinds
 from replayport.analysis.tables import ACTIONS_SCHEMA, actions_table
 from replayport.format.scan import select_schema
 from replayport.format.schema import ANALYTICS_FILE, EVENTS_FILE, EVENTS_SCHEMA
@@ -326,6 +326,10 @@ def _features_of(work: _Work, columns: Sequence[str]) -> Iterator[pa.RecordBatch
         name: _json(value) if isinstance(value, list | tuple | set | frozenset) else value
         for name, value in measure(work.columns).items()
     }
+    profile = PROFILES[DEFAULT_PROFILE]
+    judged = judged_kinds(work.columns, profile)
+    row["findings"] = _json(sorted(work.columns.findings))
+    row["signals_not_judged"] = _json([kind for kind in profile.rules if kind not in judged])
     row["timestamp_ms"] = work.manifest.start_ms
     yield from _rows_batches(work.manifest, [row], schema)
 
@@ -623,6 +627,12 @@ TABLES: Final[dict[str, Table]] = {
                 *(
                     Column(f.name, _FEATURE_TYPES.get(f.type, pa.string()), _sentence(f.meaning))
                     for f in FEATURES
+                ),
+                Column("findings", pa.string(), "What could not be known, a JSON list of codes."),
+                Column(
+                    "signals_not_judged",
+                    pa.string(),
+                    "Kinds of signal it has no rows of because they cannot be known, a JSON list.",
                 ),
             ),
             ("project", "recording_id"),

@@ -96,6 +96,9 @@ _NAVIGATION_TAGS: Final = frozenset(("$pageview", "$url_changed"))
 OPTIONS_TAG: Final = "$session_options"
 """posthog-js sends it once a page."""
 
+# Plain numbers: looking an enum's member up costs more than all that is done with most events.
+_INCREMENTAL: Final = int(EventType.INCREMENTAL_SNAPSHOT)
+_MUTATION: Final = int(IncrementalSource.MUTATION)
 _MOVES: Final = frozenset((IncrementalSource.MOUSE_MOVE, IncrementalSource.TOUCH_MOVE))
 _USER_SOURCES: Final = _MOVES | {
     IncrementalSource.MOUSE_INTERACTION,
@@ -257,12 +260,12 @@ class ActionReader:
             self._start_ms = at
         self._last_ms = max(self._last_ms, at)
         window = self._windows.get(event.window_id) or self._window(event.window_id, at)
-        if type_ == EventType.INCREMENTAL_SNAPSHOT:
+        if type_ == _INCREMENTAL:
             if source in _USER_SOURCES:
                 self._note_activity(window, at)
                 if source in _MOVES:
                     return  # positions are many and say nothing that is needed here
-            if source == IncrementalSource.MUTATION:
+            if source == _MUTATION:
                 if event.data_json is not None:
                     window.mutated_ms = at
                     window.page.put(type_, source, event.data_json)

@@ -55,6 +55,7 @@ FINDING_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
 
 _ELEMENT, _DOCUMENT = int(NodeType.ELEMENT), int(NodeType.DOCUMENT)
 _TEXT = int(NodeType.TEXT)
+_INCREMENTAL = int(EventType.INCREMENTAL_SNAPSHOT)
 
 
 class Mirror(Tree):
@@ -105,7 +106,7 @@ class Mirror(Tree):
             data: ``event.data``, parsed. The mirror owns it from here on.
         """
         try:
-            if type_ == EventType.INCREMENTAL_SNAPSHOT:
+            if type_ == _INCREMENTAL:
                 handler = self._HANDLERS.get(source)
                 if handler is None:
                     return

@@ -65,6 +65,8 @@ class ElementIndex:
         self._names: dict[int, tuple[Node, str]] = {}
         self._fleeting: dict[int, str] = {}
         """Names that depend on other elements, until anything at all changes."""
+        self._roles: dict[int, tuple[Node, str | None]] = {}
+        """Of elements whose role follows from themselves alone, until they change."""
         self._of_role: dict[str, list[int]] = {}
         """Answers of `by_role`, until anything at all changes."""
         self._lost = False
@@ -133,9 +135,18 @@ class ElementIndex:
             self._by_tag = {}
             _take_tags(self._by_tag, mirror.placed())
         same: dict[int, None] = {}
+        roles = self._roles
         for tag in (SAYS_ROLE, *accessible.tags_of_role(role)):
+            lasts = tag != SAYS_ROLE and tag not in accessible.TAGS_LOOKING_AROUND
             for node_id, node in self._present(self._by_tag.get(tag, {})):
-                if accessible.role_of_node(mirror, node) == role:
+                kept = roles.get(node_id)
+                if kept is not None and kept[0] is node:
+                    own = kept[1]
+                else:
+                    own = accessible.role_of_node(mirror, node)
+                    if lasts:
+                        roles[node_id] = node, own
+                if own == role:
                     same[node_id] = None
         found = self._of_role[role] = list(same)
         return found
@@ -203,6 +214,7 @@ class ElementIndex:
             self._notes.clear()
             self._names.clear()
             self._fleeting.clear()
+            self._roles.clear()
             self._of_role.clear()
             return
         if not self._notes:
@@ -213,8 +225,9 @@ class ElementIndex:
         self._of_role.clear()
         changed: list[Node] = []
         seen: set[int] = set()
-        names = self._names
+        names, roles = self._names, self._roles
         for node_id in notes:
+            roles.pop(node_id, None)
             node = mirror.node(node_id)
             if node is None:
                 continue

@@ -14,7 +14,7 @@ node       PostHog's metrics alone, from JSON lines (zstd), as its ingestion com
 Some distinct recordings, each under many ids: the demo's visits again and again with texts and
 node ids of their own (`inputs.synthetic_lines`). MB are decoded bytes of the events, of
 1,000,000. Both sides are pinned to one core and take turns, some recordings each, so that a busy
-machine slows all of them alike; ratios are of processor time. Node's metrics are compared with
+machine slows all of them alike; ratios are of processor time. ``best turn`` is of the turn least disturbed. Node's metrics are compared with
 ours before anything is timed: those of PostHog's ingestion, all that can be told from the events
 of one window in order of arrival; none of ours, no pages, no signals, no actions.
 """
@@ -130,6 +130,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
             names = [f"bench/r-{n:05}" for n in range(options.recordings)]
             prefixes = [one.prefix for one in where(archive, names)]
             totals = {v: {"cpu_seconds": 0.0, "seconds": 0.0, "recordings": 0} for v in VARIANTS}
+            best: dict[str, float] = {}
             with closing(_Node(files)) as js:
                 if js.there:
                     _compare(archive, prefixes[: len(files)], js.run(1)["rows"])
@@ -149,9 +150,16 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
                         )
                         for key in total:
                             total[key] += took[key]
+                        a_second = took["recordings"] / max(took["cpu_seconds"], 1e-9)
+                        best[variant] = max(best.get(variant, 0.0), a_second)
                     early = early or (first >= len(prefixes) // 10 and _peak_mb())
             rows = [
-                {"variant": v, "note": "PostHog's metrics" if v == "node" else "", **total}
+                {
+                    "variant": v,
+                    "note": "PostHog's metrics" if v == "node" else "",
+                    "mb_s_cpu_best_turn": best[v],
+                    **total,
+                }
                 for v, total in totals.items()
             ]
             for row in rows[-len(VARIANTS) :]:
@@ -166,6 +174,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     for row in rows:
         row["mb"] = round(each * row["recordings"] / MB, 1)
         row["mb_s_cpu"] = round(row["mb"] / row["cpu_seconds"], 1) if row["cpu_seconds"] else 0
+        row["mb_s_cpu_best_turn"] = round(row["mb_s_cpu_best_turn"] * each / MB, 1)
         row["cpu_seconds"] = round(row["cpu_seconds"], 3)
         row["seconds"] = round(row["seconds"], 3)
     columns = (
@@ -175,6 +184,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         "cpu_seconds",
         "seconds",
         "mb_s_cpu",
+        "mb_s_cpu_best_turn",
         "peak_mb_after_tenth",
         "peak_mb",
         "note",
@@ -184,13 +194,14 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     table(
         f"{options.recordings} recordings, {raw / MB:.0f} MB decoded; one core, MB/s of processor "
         f"time (aim {AIM_MB_S:g})",
-        ("variant", "recordings", "MB", "MB/s", "peak MB after a tenth", "peak MB"),
+        ("variant", "recordings", "MB", "MB/s", "best turn", "peak MB after a tenth", "peak MB"),
         [
             (
                 r["variant"],
                 r["recordings"],
                 r["mb"],
                 r["mb_s_cpu"],
+                r["mb_s_cpu_best_turn"],
                 r["peak_mb_after_tenth"],
                 r["peak_mb"],
             )

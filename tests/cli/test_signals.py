@@ -67,13 +67,25 @@ def test_lines_are_continued(folder, tmp_path):
     out = tmp_path / "signals.jsonl"
     assert run("signals", "s-rage", "-o", out, "--archive", folder).exit_code == 0
     with out.open("ab") as file:
-        file.write(b'{"project": "p", "id": "s-ca')  # a run that was cut
+        file.write(b'{"id": "s-ca')  # a run that was cut
     assert run("signals", "--all", "-o", out, "--archive", folder).exit_code == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert sorted(r["id"] for r in rows) == ["s-calm", "s-rage"]
     again = run("signals", "--all", "-o", out, "--archive", folder)
     assert "2 recordings in" in again.stdout
     assert "2 of them from before" in again.stdout
+
+
+@pytest.mark.parametrize(
+    "content", [b"my notes\n", b"my notes", b'{"name": 1}\n', b'{"name": 1', b"[1]\n"]
+)
+def test_a_file_that_is_something_else_stays_as_it_is(folder, tmp_path, content):
+    out = tmp_path / "notes.jsonl"
+    out.write_bytes(content)
+    result = run("signals", "--all", "-o", out, "--archive", folder)
+    assert result.exit_code == 2
+    assert "no file of signals" in result.stderr
+    assert out.read_bytes() == content
 
 
 def test_lines_found_by_other_rules_are_not_continued(folder, tmp_path):

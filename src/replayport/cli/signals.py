@@ -40,6 +40,8 @@ WorkersOption = Annotated[
     int | None, typer.Option("--workers", help="Processes [default: one a core].", min=1)
 ]
 SHOWN_DISAGREEMENTS = 20
+LINE_BEGINS = b'{"id": '
+"""How each line of a file of signals does."""
 
 
 def signals(
@@ -207,7 +209,7 @@ def _already(output: Path | None, rules: str) -> set[str]:
     Give the recordings an earlier run has written; a line that was cut is taken away.
 
     Raises:
-        WrongCallError: They were found by other rules.
+        WrongCallError: They were found by other rules, or the file is something else.
     """
     if output is None or not output.is_file():
         return set()
@@ -218,9 +220,13 @@ def _already(output: Path | None, rules: str) -> set[str]:
             try:
                 row = json_module.loads(line)
                 name = f"{row['project']}/{row['id']}"
-                same = row["rules"] == rules
-            except (ValueError, KeyError, TypeError):
-                break
+                same = row.get("rules") == rules
+            except (ValueError, KeyError, TypeError, AttributeError) as e:
+                if not line.endswith(b"\n") and LINE_BEGINS.startswith(line[: len(LINE_BEGINS)]):
+                    break  # the run that wrote it was cut here
+                raise WrongCallError(
+                    f"{output.name} is no file of signals. Name another, or delete it"
+                ) from e
             if not same:
                 raise WrongCallError(
                     f"{output.name} holds signals found by other profiles, thresholds or kinds. "

@@ -60,7 +60,7 @@ class Walk:
         """Give where a command writes to."""
         return self.folder / name
 
-    def note(self, what: str, seconds: float, cpu: float, peak: int, said: str) -> None:
+    def note(self, what: str, seconds: float, cpu: float, said: str) -> None:
         """Keep what a step took and came to."""
         console.print(f"{what}: {seconds:.1f} s, {said}", markup=False)
         self.rows.append(
@@ -69,7 +69,6 @@ class Walk:
                 "recordings": self.recordings,
                 "seconds": f"{seconds:.2f}",
                 "cpu_seconds": f"{cpu:.2f}",
-                "peak_bytes": peak,
                 "said": said,
             }
         )
@@ -83,8 +82,7 @@ class Walk:
         seconds = time.perf_counter() - begun
         if status:
             raise WalkError(f"{what} left with {status}: {err[-2000:]}")
-        cpu = used.ru_utime + used.ru_stime
-        self.note(what, seconds, cpu, used.ru_maxrss * 1024, said(out))
+        self.note(what, seconds, used.ru_utime + used.ru_stime, said(out))
         return out
 
     def stopped(self, *arguments: object, when: Callable[[], bool]) -> None:
@@ -267,25 +265,32 @@ def step_score(walk: Walk) -> None:
 
 
 def step_dataset(walk: Walk) -> None:
-    """Build; stop half-way, continue; again; as JSON lines."""
-    for name, to, more in (
-        ("dataset, stopped and continued", "dataset", ()),
-        ("dataset --format jsonl", "dataset-jsonl", ("--format", "jsonl", "--tables", "signals")),
-    ):
-        place = walk.path(to)
-        call = ("dataset", "--to", place, "--json", *more)
-        if not more:
-            walk.stopped(*call, when=lambda place=place: any(place.glob("_ledger/day=*.json")))
-        walk.run(name, *call, said=lambda text: _built(walk, json.loads(text)))
+    """Build; stop half-way, continue; again."""
+    place = walk.path("dataset")
+    call = ("dataset", "--to", place, "--json")
+    walk.stopped(*call, when=lambda: any(place.glob("_ledger/day=*.json")))
+    walk.run(
+        "dataset, stopped and continued", *call, said=lambda text: _built(walk, json.loads(text))
+    )
     again = json.loads(
         walk.run(
             "dataset again",
-            *("dataset", "--to", walk.path("dataset"), "--json"),
+            *call,
             said=lambda text: f"{json.loads(text)['files_written']} files written",
         )
     )
     if again["files_written"] or again["unchanged"] != walk.recordings:
         raise WalkError(f"a second run is not quiet: {again}")
+
+
+def step_jsonl(walk: Walk) -> None:
+    """Build one table as JSON lines."""
+    walk.run(
+        "dataset --format jsonl",
+        *("dataset", "--to", walk.path("dataset-jsonl"), "--json"),
+        *("--format", "jsonl", "--tables", "signals"),
+        said=lambda text: _built(walk, json.loads(text)),
+    )
 
 
 def step_duckdb(walk: Walk) -> None:
@@ -391,7 +396,7 @@ def _read(walk: Walk, name: str, ask: Callable[[], tuple[int, int]]) -> None:
     if len(set(walk.counted.values())) > 1:
         raise WalkError(f"readers of the dataset differ: {walk.counted}")
     seconds = time.perf_counter() - begun
-    walk.note(f"dataset read by {name}", seconds, time.process_time() - cpu, 0, said)
+    walk.note(f"dataset read by {name}", seconds, time.process_time() - cpu, said)
 
 
 def _count(walk: Walk, found: Sequence[Any]) -> int:
@@ -461,7 +466,6 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
             "the archive made",
             time.perf_counter() - begun,
             time.process_time() - cpu,
-            0,
             f"{sum(bool(m.fault) for m in made)} visits with a fault, "
             f"{sum(bool(m.oddity) for m in made)} odd recordings, "
             f"{sum(len(m.draft.columns) for m in made):,} events",
@@ -471,17 +475,8 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     save("walk", walk.rows, **({"folder": options.results} if options.results else {}))
     table(
         f"{options.recordings} recordings made by script",
-        ("", "seconds", "CPU s", "peak MB", "came to"),
-        [
-            (
-                r["what"],
-                r["seconds"],
-                r["cpu_seconds"],
-                f"{int(r['peak_bytes']) / 1e6:.0f}" if r["peak_bytes"] else "",
-                r["said"],
-            )
-            for r in walk.rows
-        ],
+        ("", "seconds", "CPU s", "came to"),
+        [(r["what"], r["seconds"], r["cpu_seconds"], r["said"]) for r in walk.rows],
     )
     return walk.rows
 

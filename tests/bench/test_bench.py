@@ -173,7 +173,7 @@ def test_visits_are_recordings_whose_faults_show_and_whose_oddities_are_found(tm
 
 
 def test_the_walk_runs_commands_and_its_readers_agree(tmp_path):
-    rows = run("walk", tmp_path, "--recordings", "12", "--steps", "dataset,duckdb,polars")
+    rows = run("walk", tmp_path, "--recordings", "4", "--steps", "dataset,duckdb,polars")
     said = {r["what"]: r["said"] for r in rows}
     assert said["dataset, stopped and continued"].endswith("rows")
     assert said["dataset again"] == "0 files written"

@@ -57,7 +57,7 @@ web-check: $(STATIC)
 
 unit: $(STATIC) browser
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations 15 tests
 
 torture: $(STATIC) ## kill the capture server 200 times under load, count what was lost; then 20,000 sessions
 	@$(BIN)/python dev/torture.py --kills 200

@@ -75,6 +75,20 @@ def test_actions_name_what_was_acted_on(feeds):
     assert (found[1].x, found[1].role) == (10, "button")
 
 
+def test_signals_stand_beside_actions(feeds):
+    hits = [click(1000 + n * 150, node_id=21) for n in range(6)]
+    made = feeds(
+        [meta(), full_snapshot(1, text="Hello"), mutation(5, adds=BUTTON), *hits, click(9000)]
+    )
+    found = rows(made, "signals")
+    assert ("rage_click", 1000, 21) in [(s.kind, s.offset_ms, s.node_id) for s in found]
+    assert all("Add to bag" in s.text for s in found)
+    assert not any(s.text.endswith("at 1.0 s") for s in found)
+    assert all(0 < s.confidence <= 1 for s in found)
+    assert "click" in [a.kind for a in rows(made, "actions")]
+    assert rows(feeds([meta(), full_snapshot(1)]), "signals") == []
+
+
 def test_console_as_the_browser_shows_it(feeds):
     payload = {"level": "assert", "trace": ["a.js:1"], "payload": ['"x"', "5", '{"a":1}', "raw {"]}
     event = {
@@ -205,6 +219,7 @@ def test_every_feed_of_nothing_is_empty(feeds):
     made = feeds([meta()])
     assert {name: len(rows(made, name)) for name in FEEDS} == {
         "actions": 1,
+        "signals": 0,
         "console": 0,
         "network": 0,
         "analytics": 0,

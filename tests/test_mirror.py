@@ -28,6 +28,7 @@ WITHOUT_MODULE = {
     "browser/test_redacted.py": "redacted recordings, played",
     "redact/test_planted.py": "secrets planted everywhere, and none left",
     "browser/test_actions.py": "actions in real web apps",
+    "browser/test_firefox.py": "attacks on what shows a recording, in Firefox",
     "browser/test_frozen.py": "frozen recordings in a browser",
     "browser/test_hostile_recording.py": "the web player: attacks on it",
     "browser/test_html_export.py": "the web player: playing",

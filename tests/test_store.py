@@ -71,8 +71,19 @@ BAD_KEYS = [
 ]
 
 
+def one_at_a_time(app: Any) -> Any:
+    """S3 decides a conditional put in one step; moto looks, then writes, in as many as it has threads."""
+    turn = threading.Lock()
+
+    def guarded(environ: dict[str, Any], start_response: Any) -> Any:
+        with turn:
+            return app(environ, start_response)
+
+    return guarded
+
+
 def start_moto(stack: ExitStack, wrap: Any = None) -> S3Server:
-    app: Any = DomainDispatcherApplication(create_backend_app)
+    app: Any = one_at_a_time(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, wrap(app) if wrap else app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

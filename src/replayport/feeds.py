@@ -15,6 +15,9 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
+from replayport.analysing import Analysis, Task, analyse_recording
+from replayport.analysis.frustration import in_words
+from replayport.analysis.profiles import DEFAULT_PROFILE, profile
 from replayport.export.har import network_requests
 from replayport.format.reader import Recording
 from replayport.format.searchable import console_text
@@ -31,6 +34,7 @@ MAX_DATA_CHARS: Final = 100_000
 
 FEEDS: Final[dict[str, str]] = {
     "actions": "What the visitor did, in words.",
+    "signals": "Moments of trouble by the default profile: rage clicks, dead clicks and the like.",
     "console": "Console lines.",
     "network": "Requests the page made.",
     "analytics": "Analytics events of the session.",
@@ -98,6 +102,19 @@ class ActionRow(Row, frozen=True, kw_only=True):
     y: float | None
 
 
+class SignalRow(Row, frozen=True, kw_only=True):
+    """One moment of trouble."""
+
+    kind: str
+    """Of `analysis.profiles.KINDS`: ``rage_click``, ``dead_click`` …"""
+    text: str
+    """In words."""
+    confidence: float
+    """0..1: lower where something the rule needs was not recorded."""
+    node_id: int | None
+    """Element it is about; None when it is about none."""
+
+
 class AnalyticsRow(Row, frozen=True, kw_only=True):
     """One analytics event."""
 
@@ -162,6 +179,7 @@ class Feeds:
         self._recording = recording
         self._start_ms = recording.manifest.start_ms
         self._rows: dict[str, list[Any]] = {}
+        self._analysis: Analysis | None = None
 
     def page(self, feed: str, *, offset: int, limit: int, with_data: bool = True) -> Page:
         """
@@ -184,6 +202,7 @@ class Feeds:
             if rows is None:
                 made = {
                     "actions": self._actions,
+                    "signals": self._signals,
                     "console": self._console,
                     "network": self._network,
                     "analytics": self._analytics,
@@ -236,7 +255,7 @@ class Feeds:
                 )
 
     def _actions(self) -> Iterator[ActionRow]:
-        for action in self._recording.action_log().actions:
+        for action in self._analysed().actions:
             yield ActionRow(
                 **self._at(action.timestamp_ms),
                 window_id=action.window_id,
@@ -248,6 +267,25 @@ class Feeds:
                 x=action.x,
                 y=action.y,
             )
+
+    def _signals(self) -> Iterator[SignalRow]:
+        (detected,) = self._analysed().detected
+        for signal in detected.signals:
+            yield SignalRow(
+                **self._at(signal.start_ms),
+                window_id=signal.window_id,
+                kind=signal.kind,
+                text=in_words(signal, with_moment=False)[:MAX_TEXT_CHARS],
+                confidence=round(signal.confidence, 3),
+                node_id=signal.node_id,
+            )
+
+    def _analysed(self) -> Analysis:
+        """Read actions and signals from the same pages: whoever asks for one asks for both."""
+        if self._analysis is None:
+            task = Task(profiles=(profile(DEFAULT_PROFILE),), actions=True)
+            self._analysis = analyse_recording(self._recording, task)
+        return self._analysis
 
     def _analytics(self) -> Iterator[AnalyticsRow]:
         for row, properties in self._analytics_rows():

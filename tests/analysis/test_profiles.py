@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from replayport.analysis.profiles import KIND_WORDS, KINDS, PROFILES, ProfileError, profile
+
+WEB_FILTERS = Path(__file__).parents[2] / "web" / "packages" / "app" / "src" / "lib" / "filters.ts"
+
+
+def test_the_web_app_has_a_word_for_each_kind():
+    named = re.search(r"SIGNALS[^{]*\{(.*?)\};", WEB_FILTERS.read_text(), re.DOTALL)
+    assert named is not None
+    assert re.findall(r"(\w+):", named[1]) == list(KINDS)
 
 
 def test_the_numbers_the_products_publish():

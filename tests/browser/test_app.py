@@ -348,6 +348,19 @@ def test_the_inspector_follows_the_player_and_seeks_it(app: App) -> None:
     expect(page.locator("[role=option][aria-current]")).to_contain_text("0:05")
 
 
+def test_trouble_stands_among_the_actions_and_on_the_timeline(app: App) -> None:
+    page = app.recording()
+    page.evaluate("document.querySelector('replayport-player').pause()")
+    page.get_by_role("button", name="Trouble").click()
+    row = page.get_by_role("option", name="0:04 Error click")
+    expect(row).to_contain_text("an error followed")
+    expect(rows_of(page)).to_have_count(2)
+    row.click()
+    app.until("Math.abs(document.querySelector('replayport-player').currentMs - 4300) < 60")
+    expect(page.locator("replayport-player .markers path.trouble")).not_to_have_count(0)
+    expect(page.get_by_role("list", name="Markers").get_by_text("Trouble")).to_be_visible()
+
+
 def test_every_tab_has_its_rows(app: App) -> None:
     page = app.recording(rest="#t=6")
     page.evaluate("document.querySelector('replayport-player').pause()")

@@ -22,6 +22,7 @@ from replayport.export import ExportOptions
 from replayport.export.bundle import export as export_bundle
 from replayport.export.html import export as export_html
 from replayport.importing import import_paths
+from replayport.player_assets import PLAYER_FILE, static_file
 from replayport.server.app import make_app
 from replayport.testing.serving import serve
 
@@ -275,6 +276,27 @@ def test_a_bundle_carries_them(visit: tuple[Archive, bytes, list[str]], tmp_path
         for sha256 in copy.assets().sizes():
             assert copy.asset(sha256) == recording.asset(sha256)
     assert hits == []
+
+
+def test_a_bundle_on_a_static_host_looks_the_same(
+    visit: tuple[Archive, bytes, list[str]], server: Server, watched: Watched, blank: Page
+) -> None:
+    archive, looked, hits = visit
+    bundle = b"".join(export_bundle(archive.recording("s-1"), ExportOptions()))
+    page = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
+<replayport-player src="visit.replay.zip" style="height: 500px"></replayport-player>
+<script>window.seen = []; document.addEventListener("firstframe", () => seen.push(["firstframe"]))
+</script><script src="player.js"></script>"""
+    server.files |= {
+        "/": ("text/html", page.encode()),
+        "/player.js": ("text/javascript", static_file(PLAYER_FILE).read_bytes()),
+        "/visit.replay.zip": ("application/zip", bundle),
+    }
+    watched.open(f"{server.url}/")
+    watched.until(DRAWN)
+    assert different_pixels(blank, looked, drawn_pixels(watched)) < 0.005
+    assert {hit.partition(" ")[0] for hit in hits} == {"/", "/player.js", "/visit.replay.zip"}
+    assert watched.complaints == []
 
 
 def test_what_a_site_served_runs_nothing_and_asks_for_nothing(

@@ -327,17 +327,19 @@ def test_in_an_embed(
     it.saw_nothing()
 
 
+@pytest.mark.parametrize("src", ["visit/events.parquet", "visit.replay.zip"])
 def test_as_a_bundle_on_a_static_host(
-    visitor: Callable[..., Visitor], archive: Archive, server: Server
+    visitor: Callable[..., Visitor], archive: Archive, server: Server, src: str
 ) -> None:
     bundle = b"".join(export_bundle(gallery(archive), ExportOptions()))
+    server.files["/visit.replay.zip"] = ("application/zip", bundle)
     with zipfile.ZipFile(io.BytesIO(bundle)) as files:
         for name in files.namelist():
             server.files[f"/visit/{name}"] = ("application/octet-stream", files.read(name))
     server.files["/player.js"] = ("text/javascript", static_file(PLAYER_FILE).read_bytes())
-    page = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
-<style>html, body { margin: 0; height: 100% } replayport-player { height: 100% }</style>
-<replayport-player src="visit/events.parquet"></replayport-player>
+    page = f"""<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
+<style>html, body {{ margin: 0; height: 100% }} replayport-player {{ height: 100% }}</style>
+<replayport-player src="{src}"></replayport-player>
 <script src="player.js"></script>"""
     server.files["/"] = ("text/html", page.encode())
     it = visitor(f"{server.url}/")

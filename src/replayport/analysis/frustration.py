@@ -117,8 +117,8 @@ def seconds(ms: float) -> str:
     return f"{minutes}:{rest:02}"
 
 
-def in_words(signal: Signal) -> str:
-    """Give a signal as a sentence, with its element and its second."""
+def in_words(signal: Signal, *, with_moment: bool = True) -> str:
+    """Give a signal as a sentence, with its element, and its second unless that stands beside."""
     what = KIND_WORDS[signal.kind]
     if signal.element:
         what += f": {signal.element}"
@@ -143,7 +143,7 @@ def in_words(signal: Signal) -> str:
     if "answered" in e and e.get("clicks", e.get("taps")):
         details.append("none answered" if not e["answered"] else f"{e['answered']} answered")
     inside = f" ({', '.join(details)})" if details else ""
-    return f"{what}{inside} at {seconds(signal.offset_ms)}"
+    return f"{what}{inside}" + (f" at {seconds(signal.offset_ms)}" if with_moment else "")
 
 
 def score_by_rules(detected: Detected, *, anything_done: bool) -> Score:

@@ -60,6 +60,12 @@ MAX_INBOX_BYTES: Final = 20 * 2**30
 _BATCH_BYTES: Final = 8 * 2**20
 """Bodies of one transaction: more would only make its callers wait longer."""
 
+_COMMIT_EVERY_S: Final = 0.01
+"""
+Between two commits when requests keep coming. The first of a quiet moment is written at once;
+in a busy one they share a commit, whose price hardly depends on how many they are.
+"""
+
 _CHECKPOINT_BYTES: Final = 16 * 2**20
 """Bodies written between checkpoints; the log stays a small multiple of it."""
 
@@ -282,13 +288,19 @@ class Inbox:
     # --- the writing thread ---------------------------------------------------------
 
     def _write_loop(self) -> None:
+        committed_s = 0.0
         while True:
             with self._wake:
                 while not (self._queue or self._jobs or self._closing):
                     self._wake.wait()
+                may_wait = not (self._jobs or self._closing or self._queued_bytes >= _BATCH_BYTES)
+            if may_wait:
+                time.sleep(max(0.0, committed_s + _COMMIT_EVERY_S - time.monotonic()))
+            with self._wake:
                 batch = self._take_batch()
                 job = self._jobs.popleft() if self._jobs else None
             if batch:
+                committed_s = time.monotonic()
                 self._write(batch)
             if job is not None:
                 self._do(job)

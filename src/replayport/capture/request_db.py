@@ -16,6 +16,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,11 +33,13 @@ LOG_LIMIT_BYTES: Final = 32 * 2**20
 """The write-ahead log is cut to this when it starts again."""
 
 _VACUUM_PAGES: Final = 256
-_STATEMENT_ROWS: Final = (64, 16, 4, 1)
+_STATEMENT_ROWS: Final = 128
 """
-Rows an INSERT carries. Each statement gives up the interpreter lock and has to win it
-back from a busy event loop, so a batch of a hundred requests must not be a hundred.
+Rows an INSERT carries at most. Each statement gives up the interpreter lock and has to win
+it back from a busy event loop, which takes milliseconds: a batch must be few statements.
 """
+_CACHED_STATEMENTS: Final = 3 * _STATEMENT_ROWS + 64
+"""One for every number of rows and table, and the others."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS request(
@@ -172,7 +175,12 @@ class _Touched:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a connection that any thread may use, one at a time."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_CACHED_STATEMENTS,
+    )
     try:
         for pragma in (
             "busy_timeout=30000",
@@ -476,14 +484,15 @@ def used_bytes(db: sqlite3.Connection) -> int:
 
 
 def _insert_rows(db: sqlite3.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows with as few statements as there are sizes for."""
-    start = 0
-    for size in _STATEMENT_ROWS:
-        while len(rows) - start >= size:
-            chunk = rows[start : start + size]
-            marks = "(" + ",".join("?" * len(chunk[0])) + ")"
-            db.execute(
-                sql.replace("{rows}", ",".join([marks] * size)),
-                [value for row in chunk for value in row],
-            )
-            start += size
+    """Insert rows with as few statements as may be."""
+    for start in range(0, len(rows), _STATEMENT_ROWS):
+        some = rows[start : start + _STATEMENT_ROWS]
+        db.execute(
+            _for_rows(sql, len(some), len(some[0])), [value for row in some for value in row]
+        )
+
+
+@lru_cache(_CACHED_STATEMENTS)
+def _for_rows(sql: str, rows: int, columns: int) -> str:
+    marks = "(" + ",".join("?" * columns) + ")"
+    return sql.replace("{rows}", ",".join([marks] * rows))

@@ -277,8 +277,8 @@ def _print(name: str, found: dict[str, list[Signal]]) -> None:
         table.add_column(overflow="fold")
         table.add_column(justify="right", style="dim", no_wrap=True)
         for s in signals_:
-            words = in_words(s).removesuffix(f" at {seconds(s.offset_ms)}")
-            table.add_row(seconds(s.offset_ms), s.kind, shown(words), f"{s.confidence:.0%}")
+            words = shown(in_words(s, with_moment=False))
+            table.add_row(seconds(s.offset_ms), s.kind, words, f"{s.confidence:.0%}")
         console.print(table)
 
 

@@ -99,7 +99,7 @@ def encode_events(
         raise ValueError("a recording needs at least one event")
     rows = _Rows(columns)
     findings = rows.findings()
-    out = io.BytesIO()
+    out = pa.BufferOutputStream()
     with _events_writer(out, _levels(len(columns.data))) as writer:
         for start, end in rows.row_groups():
             writer.write_batch(rows.batch(start, end, findings))
@@ -113,7 +113,7 @@ def encode_events(
             **(metadata or {}),
         }
         writer.add_key_value_metadata({METADATA_KEY: json.dumps(footer).encode()})
-    return out.getvalue(), summary
+    return out.getvalue().to_pybytes(), summary
 
 
 def reencode_events(batches: Iterable[pa.RecordBatch], *, level: int, footer: bytes) -> bytes:
@@ -125,12 +125,13 @@ def reencode_events(batches: Iterable[pa.RecordBatch], *, level: int, footer: by
         level: zstd level.
         footer: Value of the ``replayport`` metadata key, kept as it was.
     """
-    out = io.BytesIO()
+    out = pa.BufferOutputStream()
     with _events_writer(out, dict.fromkeys(EVENTS_SCHEMA.names, level)) as writer:
         for batch in batches:
             writer.write_batch(batch)
         writer.add_key_value_metadata({METADATA_KEY: footer})
-    return out.getvalue()
+    encoded: bytes = out.getvalue().to_pybytes()
+    return encoded
 
 
 def encode_analytics(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -199,7 +200,7 @@ def _levels(raw_bytes: int) -> dict[str, int]:
     return dict.fromkeys(EVENTS_SCHEMA.names, WRITE_LEVEL)
 
 
-def _events_writer(out: io.BytesIO, levels: Mapping[str, int]) -> pq.ParquetWriter:
+def _events_writer(out: pa.BufferOutputStream, levels: Mapping[str, int]) -> pq.ParquetWriter:
     return pq.ParquetWriter(
         out,
         EVENTS_SCHEMA,

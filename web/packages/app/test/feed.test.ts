@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 
-import { Feed, MAX_ROWS, type FeedRow } from "../src/lib/feed.svelte";
+import { Feed, Joined, MAX_ROWS, type FeedRow } from "../src/lib/feed.svelte";
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -81,4 +81,19 @@ test("a refusal is said in words, and asking again is possible", async () => {
   await whole(feed);
   expect(feed.error).toBeNull();
   expect(feed.rows).toHaveLength(3);
+});
+
+test("two feeds are one list in order of time, and there when both are", async () => {
+  const even = new Feed("actions", "p", "r", () => "");
+  const odd = new Feed("signals", "p", "r", () => "");
+  const joined = new Joined(even, odd);
+  expect(joined.total).toBeNull();
+  server(() => 3);
+  joined.load();
+  expect(joined.isLoading).toBe(true);
+  await whole(even);
+  await whole(odd);
+  expect(joined.total).toBe(6);
+  expect(joined.error).toBeNull();
+  expect(joined.rows.map((row) => row.timestamp_ms)).toEqual([0, 0, 1, 1, 2, 2]);
 });

@@ -6,7 +6,7 @@
  * ```
  *
  * Attributes
- *   src              URL of an events.parquet; read by HTTP range
+ *   src              URL of an events.parquet or a bundle; read by HTTP range
  *   inline           id of a `<script type="application/octet-stream">` with the same in base64
  *   assets           URL of the assets.json of `src`; its files are in assets/ beside it
  *   inline-assets    id of a `<script type="application/json">` with both
@@ -38,7 +38,8 @@ import { openEvents, type InputEvent } from "./driver/events";
 import { connectEmbed, originsOf } from "./embed";
 import { DamagedRecordingError, NoFullSnapshotError, type PlayerError } from "./errors";
 import { hostMarkersOf, type HostMarker } from "./hostmarkers";
-import { fetchAssets, inlineAssets } from "./parser/assets";
+import { HOST_KINDS } from "./ui/markers";
+import { fetchAssets, inlineAssets, type Assets } from "./parser/assets";
 import { inlineBytes } from "./parser/inline";
 import { Session, SPEEDS } from "./session";
 import { Stage } from "./stage";
@@ -307,7 +308,11 @@ export class ReplayportPlayer extends HTMLElement {
     return async () => {
       // The frame has a document to load and a program to read; it may begin with that.
       await breathe();
-      const [driver] = await Promise.all([load(), this.#loadAssets(this.#stage)]);
+      const stage = this.#stage;
+      const [driver] = await Promise.all([load(), this.#loadAssets(stage)]);
+      if (driver.readAssets !== undefined) {
+        await this.#showAssets(stage, driver.readAssets());
+      }
       return driver;
     };
   }
@@ -319,10 +324,17 @@ export class ReplayportPlayer extends HTMLElement {
     if (url === null && inline === null) {
       return;
     }
-    try {
-      const { assets, failed } = await (inline === null
+    await this.#showAssets(
+      stage,
+      inline === null
         ? fetchAssets(new URL(url ?? "", this.ownerDocument.baseURI))
-        : inlineAssets(this.ownerDocument, inline));
+        : inlineAssets(this.ownerDocument, inline),
+    );
+  }
+
+  async #showAssets(stage: Stage | null, reading: Promise<Assets>): Promise<void> {
+    try {
+      const { assets, failed } = await reading;
       stage?.assets(assets);
       if (failed > 0) {
         this.#onFinding("asset_unreadable", failed);
@@ -569,9 +581,11 @@ export class ReplayportPlayer extends HTMLElement {
         ...session.markersUnordered,
         ...hostMarkersOf(this.markers, session.startMs),
       ].filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
-      const hasNotes = markers.some(({ kind }) => kind === "note");
-      for (const entry of this.#root.querySelectorAll<HTMLElement>(".legend .note")) {
-        entry.hidden = !hasNotes;
+      for (const kind of HOST_KINDS) {
+        const isThere = markers.some((marker) => marker.kind === kind);
+        for (const entry of this.#root.querySelectorAll<HTMLElement>(`.legend .${kind}`)) {
+          entry.hidden = !isThere;
+        }
       }
       this.#seekbar?.setMarkers(markers, session.timeline.idle);
       this.#showWindows();

@@ -7,7 +7,7 @@ import type { Marker, MarkerKind } from "./timeline";
 export interface HostMarker {
   /** Ms since the start of the recording. */
   readonly offset_ms: number;
-  /** `click`, `input`, `navigation`, `error`; any other is a name of your own. */
+  /** `click`, `input`, `navigation`, `error`, `trouble`; any other is a name of your own. */
   readonly kind: string;
   readonly label?: string;
 }
@@ -21,6 +21,7 @@ const KINDS: Readonly<Record<string, MarkerKind>> = {
   input: "input",
   navigation: "navigation",
   error: "error",
+  trouble: "trouble",
 };
 
 /** Read markers of whatever shape; those that are none are left out. */

@@ -7,7 +7,7 @@
 
 import { EventType, USER_INTERACTION_SOURCES, type GroupIndex } from "@replayport/types";
 
-export type MarkerKind = "click" | "input" | "navigation" | "error" | "note";
+export type MarkerKind = "click" | "input" | "navigation" | "error" | "note" | "trouble";
 
 export interface Marker {
   readonly kind: MarkerKind;
@@ -15,7 +15,7 @@ export interface Marker {
   readonly windowId: string;
   /** Recorded text, to be shown as text only. */
   readonly label: string;
-  /** Of a `note`: what the page around the player calls it. */
+  /** Of a `note` or `trouble`: what the page around the player calls it. */
   readonly name?: string;
 }
 

@@ -9,6 +9,7 @@ describe("markers of the page around the player", () => {
       hostMarkersOf(
         [
           { offset_ms: 1_500, kind: "error", label: "500 at checkout" },
+          { offset_ms: 1_600, kind: "trouble", label: "Pay" },
           { offset_ms: 2_000, kind: "rage click", label: "Pay" },
           { offset_ms: 3_000, kind: "__proto__" },
         ],
@@ -16,6 +17,7 @@ describe("markers of the page around the player", () => {
       ),
     ).toEqual([
       { kind: "error", atMs: 11_500, windowId: "", label: "500 at checkout" },
+      { kind: "trouble", atMs: 11_600, windowId: "", label: "Pay" },
       { kind: "note", atMs: 12_000, windowId: "", label: "Pay", name: "rage click" },
       { kind: "note", atMs: 13_000, windowId: "", label: "", name: "__proto__" },
     ]);

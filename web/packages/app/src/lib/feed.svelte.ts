@@ -15,7 +15,18 @@ export interface FeedRow {
   readonly window_id: string;
 }
 
-export class Feed<T extends FeedRow> {
+/** What a list of rows is shown from. */
+export interface Readable<T extends FeedRow> {
+  readonly rows: readonly T[];
+  /** Rows there are; null before the first answer. */
+  readonly total: number | null;
+  readonly isLoading: boolean;
+  readonly error: string | null;
+  load(): void;
+  reload(): void;
+}
+
+export class Feed<T extends FeedRow> implements Readable<T> {
   rows = $state.raw<readonly T[]>([]);
   /** Rows there are; null before the first answer. */
   total = $state<number | null>(null);
@@ -85,5 +96,41 @@ export class Feed<T extends FeedRow> {
         this.wasRead = false;
       }
     }
+  }
+}
+
+/** Two feeds as one, in order of time. */
+export class Joined<T extends FeedRow, U extends FeedRow> implements Readable<T | U> {
+  readonly rows: readonly (T | U)[] = $derived.by(() =>
+    [...this.one.rows, ...this.other.rows].sort((a, b) => a.timestamp_ms - b.timestamp_ms),
+  );
+
+  constructor(
+    private readonly one: Readable<T>,
+    private readonly other: Readable<U>,
+  ) {}
+
+  get total(): number | null {
+    return this.one.total === null || this.other.total === null
+      ? null
+      : this.one.total + this.other.total;
+  }
+
+  get isLoading(): boolean {
+    return this.one.isLoading || this.other.isLoading;
+  }
+
+  get error(): string | null {
+    return this.one.error ?? this.other.error;
+  }
+
+  load(): void {
+    this.one.load();
+    this.other.load();
+  }
+
+  reload(): void {
+    this.one.reload();
+    this.other.reload();
   }
 }

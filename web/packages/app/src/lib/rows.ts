@@ -9,6 +9,21 @@ export interface ActionRow extends FeedRow {
   readonly node_id: number | null;
 }
 
+/** A moment of trouble. */
+export interface SignalRow extends FeedRow {
+  /** One of `SIGNALS`. */
+  readonly kind: string;
+  readonly text: string;
+  readonly confidence: number;
+}
+
+/** What the visitor did, and where it went wrong. */
+export type StepRow = ActionRow | SignalRow;
+
+export function isSignal(row: StepRow): row is SignalRow {
+  return "confidence" in row;
+}
+
 export interface ConsoleRow extends FeedRow {
   readonly level: string;
   readonly text: string;
@@ -62,7 +77,7 @@ export interface EventRow extends FeedRow {
 /** One line of a row's details: what, and the text. */
 export type DetailLine = readonly [label: string, text: string];
 
-export const actionText = (row: ActionRow): string => `${row.kind} ${row.text}`;
+export const stepText = (row: StepRow): string => `${row.kind} ${row.text}`;
 export const consoleText = (row: ConsoleRow): string => `${row.level} ${row.text}`;
 export const networkText = (row: NetworkRow): string =>
   `${row.method} ${row.status} ${row.initiator} ${row.url}${row.is_error ? " error" : ""}`;

@@ -8,6 +8,8 @@
 
 import type { GroupData, GroupIndex } from "@replayport/types";
 
+import type { Assets } from "../parser/assets";
+
 export interface GroupSpan {
   /** Least and greatest event time of the group, epoch ms, both inclusive. */
   readonly startMs: number;
@@ -23,6 +25,8 @@ export interface Driver {
   readIndex(group: number): Promise<GroupIndex>;
   /** Read the first `rows` rows of a group, or all; further ones may come with them. */
   readData(group: number, rows?: number): Promise<GroupData>;
+  /** Read what was frozen with the recording, where its own file holds that too. */
+  readAssets?(): Promise<Assets>;
 }
 
 /**

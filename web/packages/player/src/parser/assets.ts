@@ -6,12 +6,13 @@
  * assets/<ab>/<sha256>           beside it
  * ```
  *
- * The HTML export carries both in one JSON text, each file once.
+ * The HTML export carries both in one JSON text, each file once; a bundle as entries.
  */
 
 import { DamagedRecordingError } from "../errors";
 import { isAssetType, type FrozenAsset } from "../frame/protocol";
 import { isObject, string, type Json } from "../frame/json";
+import { ASSETS_NAME, type Bundle } from "./bundle";
 import { bytesOfBase64, inlineText } from "./inline";
 
 /** Files fetched at once. */
@@ -41,16 +42,32 @@ export async function fetchAssets(where: URL, fetchFn: typeof fetch = fetch): Pr
         "Run replayport verify on the archive.",
     );
   }
-  const entries = entriesOf(await response.json());
+  return collected(await response.json(), async (name) => {
+    const part = await fetchFn(new URL(name, where));
+    return part.ok ? part.arrayBuffer() : null;
+  });
+}
+
+/** Read `assets.json` and every file it names out of a bundle. Throws DamagedRecordingError. */
+export async function bundledAssets(bundle: Bundle): Promise<Assets> {
+  const read = async (name: string): Promise<ArrayBuffer> => (await bundle.entry(name)).slice(0);
+  const list: unknown = JSON.parse(new TextDecoder().decode(await read(ASSETS_NAME)));
+  return collected(list, read);
+}
+
+/** Read the files a list names; one that cannot be had is counted. */
+async function collected(
+  list: unknown,
+  read: (name: string) => Promise<ArrayBuffer | null>,
+): Promise<Assets> {
+  const entries = entriesOf(list);
   const wanted = [...new Set(entries.map((entry) => entry.sha256))];
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const workers = Array.from({ length: AT_ONCE }, async () => {
     for (let sha256 = wanted.pop(); sha256 !== undefined; sha256 = wanted.pop()) {
-      const part = await fetchFn(new URL(`assets/${sha256.slice(0, 2)}/${sha256}`, where)).catch(
-        () => null,
-      );
-      if (part?.ok === true) {
-        files.set(sha256, new Uint8Array(await part.arrayBuffer()));
+      const bytes = await read(`assets/${sha256.slice(0, 2)}/${sha256}`).catch(() => null);
+      if (bytes !== null) {
+        files.set(sha256, new Uint8Array(bytes));
       }
     }
   });

@@ -17,6 +17,7 @@ export const MARKER_NAMES: Readonly<Record<MarkerKind, string>> = {
   navigation: "Page",
   error: "Console error",
   note: "Note",
+  trouble: "Trouble",
 };
 
 /** Drawn in this order, so that the rarer and graver lie on top. */
@@ -26,7 +27,11 @@ export const MARKER_KINDS: readonly MarkerKind[] = [
   "navigation",
   "note",
   "error",
+  "trouble",
 ];
+
+/** Kinds the page around the player gives; a recording has none of them. */
+export const HOST_KINDS: readonly MarkerKind[] = ["note", "trouble"];
 
 /** Shapes around the origin, about 7 px in size; told apart without colour. */
 export const MARKER_PATHS: Readonly<Record<MarkerKind, string>> = {
@@ -35,6 +40,7 @@ export const MARKER_PATHS: Readonly<Record<MarkerKind, string>> = {
   navigation: "M0 -4.2L4 3.2H-4z",
   error: "M0 -4.4L4.4 0L0 4.4L-4.4 0z",
   note: "M-3.4 -4h6.8v4.800L0 4.200L-3.400 0.800z",
+  trouble: "M-4.4 -4.2h8.8L0 4.4z",
 };
 
 /** What a person does lies under what the page does, so that the two do not cover each other. */
@@ -44,6 +50,7 @@ export const MARKER_LANES_PX: Readonly<Record<MarkerKind, number>> = {
   navigation: 3,
   error: 3,
   note: 3,
+  trouble: 3,
 };
 
 export function placeMarkers(

@@ -2,7 +2,7 @@
 
 import { SPEEDS } from "../session";
 import { KEY_HELP } from "./keys";
-import { MARKER_KINDS, MARKER_NAMES, MARKER_PATHS } from "./markers";
+import { HOST_KINDS, MARKER_KINDS, MARKER_NAMES, MARKER_PATHS } from "./markers";
 
 const icon = (path: string): string =>
   `<svg viewBox="0 0 24 24" aria-hidden="true" focusable="false">${path}</svg>`;
@@ -28,10 +28,10 @@ export const ICONS = {
   notice: icon('<path class="line" d="M12 4 3.200 19.200h17.600L12 4zM12 10v4.300M12 16.800v.1"/>'),
 };
 
-/** Notes are the host's, and are hidden where it gives none. */
+/** Kinds only the host gives are hidden where it gives none. */
 const legend = MARKER_KINDS.map(
   (kind) =>
-    `<li class="${kind}"${kind === "note" ? " hidden" : ""}><svg viewBox="-6 -6 12 12" aria-hidden="true"><path d="${MARKER_PATHS[kind]}"/></svg>${MARKER_NAMES[kind]}</li>`,
+    `<li class="${kind}"${HOST_KINDS.includes(kind) ? " hidden" : ""}><svg viewBox="-6 -6 12 12" aria-hidden="true"><path d="${MARKER_PATHS[kind]}"/></svg>${MARKER_NAMES[kind]}</li>`,
 ).join("");
 
 const escapeKeys = (keys: string): string =>

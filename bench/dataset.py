@@ -9,7 +9,8 @@ events()    clicks with four columns through `archive.events`; then with all col
 baseline    the same count by DuckDB alone over the same files, with a glob; and by a loop
             of pandas.read_parquet
 build       `replayport dataset`: with one process, then one a core; then again, unchanged
-dataset     the same questions over it, by DuckDB and by Polars
+dataset     the same questions over it, by DuckDB and by Polars; what was worked out of the
+            visits, signals by kind and features averaged, by DuckDB
 ```
 
 Each in a process of its own. ``seconds`` is the clock, ``cpu_seconds`` the processor's, all
@@ -92,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         asked = {"runs": max(options.runs * 3, 2)}
         measure("dataset, clicks counted by DuckDB", "duckdb_dataset", str(dataset), **asked)
         measure("dataset, clicks by Polars, 4 columns", "polars_dataset", str(dataset), **asked)
+        measure("dataset, signals by kind, DuckDB", "duckdb_signals", str(dataset), **asked)
+        measure("dataset, features averaged, DuckDB", "duckdb_features", str(dataset), **asked)
     _print(rows, options.recordings)
     where = {"folder": options.results} if options.results else {}
     save("dataset", rows, **where)
@@ -222,6 +225,29 @@ def ask_polars_dataset(dataset: str) -> int:
     return int(clicks.select("recording_id", "timestamp_ms", "x", "y").collect().height)
 
 
+def ask_duckdb_signals(dataset: str) -> int:
+    """Count signals by kind and day over a dataset."""
+    import duckdb
+
+    files = f"read_parquet('{dataset}/signals/*/*.parquet', hive_partitioning = true)"
+    with duckdb.connect() as connection:
+        rows = connection.sql(f"SELECT day, kind, count(*) AS n FROM {files} GROUP BY ALL")
+        return sum(n for _, _, n in rows.fetchall())
+
+
+def ask_duckdb_features(dataset: str) -> int:
+    """Average some features of all recordings of a dataset, a day each."""
+    import duckdb
+
+    files = f"read_parquet('{dataset}/features/*/*.parquet', hive_partitioning = true)"
+    query = (
+        "SELECT day, count(*) AS n, avg(rage_click_count), avg(dead_click_count), "
+        f"median(active_ms), quantile_cont(max_scroll_y, 0.9) FROM {files} GROUP BY day"
+    )
+    with duckdb.connect() as connection:
+        return sum(row[1] for row in connection.sql(query).fetchall())
+
+
 CHILDREN: dict[str, Callable[..., int]] = {
     name.removeprefix("ask_"): function
     for name, function in list(globals().items())
@@ -233,6 +259,8 @@ NEEDS = {
     "sql": ("duckdb",),
     "duckdb_glob": ("duckdb",),
     "duckdb_dataset": ("duckdb",),
+    "duckdb_signals": ("duckdb",),
+    "duckdb_features": ("duckdb",),
     "pandas_loop": ("pandas",),
     "polars_dataset": ("polars",),
     "build": ("replayport.dataset.build",),

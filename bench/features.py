@@ -13,8 +13,10 @@ node       PostHog's metrics alone, from JSON lines (zstd), as its ingestion com
 
 Some distinct recordings, each under many ids: the demo's visits again and again with texts and
 node ids of their own (`inputs.synthetic_lines`). MB are decoded bytes of the events, of
-1,000,000. Both sides are pinned to one core; ratios are of processor time. Node's metrics are
-compared with ours before anything is timed.
+1,000,000. Both sides are pinned to one core and take turns, some recordings each, so that a busy
+machine slows all of them alike; ratios are of processor time. ``best turn`` is of the turn least disturbed. Node's metrics are compared with
+ours before anything is timed: those of PostHog's ingestion, all that can be told from the events
+of one window in order of arrival; none of ours, no pages, no signals, no actions.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,8 @@ RECORDINGS = 1000
 RECORDING_BYTES = 1_100_000
 DISTINCT = 10
 AIM_MB_S = 40.0
+TURN = 50
+"""Recordings a variant does before it is the next one's turn."""
 
 
 def make(folder: Path, recordings: int, each: int) -> tuple[list[Path], int]:
@@ -124,12 +129,41 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         with Archive.open(folder / "archive") as archive:
             names = [f"bench/r-{n:05}" for n in range(options.recordings)]
             prefixes = [one.prefix for one in where(archive, names)]
-            times = max(1, options.recordings // len(files))
-            if (js := _node(files, times)) is not None:
-                _compare(archive, prefixes[: len(files)], js.pop("rows"))
-                rows.append({"variant": "node", "note": "PostHog's metrics", **js})
-            for variant, work in VARIANTS.items():
-                rows.append({"variant": variant, **_timed(archive, prefixes, work)})
+            totals = {v: {"cpu_seconds": 0.0, "seconds": 0.0, "recordings": 0} for v in VARIANTS}
+            best: dict[str, float] = {}
+            with closing(_Node(files)) as js:
+                if js.there:
+                    _compare(archive, prefixes[: len(files)], js.run(1)["rows"])
+                    totals = {
+                        "node": {"cpu_seconds": 0.0, "seconds": 0.0, "recordings": 0}
+                    } | totals
+                for work in VARIANTS.values():
+                    work(archive.recording_at(prefixes[0]))
+                early = 0
+                for first in range(0, len(prefixes), TURN):
+                    turn = prefixes[first : first + TURN]
+                    for variant, total in totals.items():
+                        took = (
+                            js.run(max(1, len(turn) // len(files)))
+                            if variant == "node"
+                            else _timed(archive, turn, VARIANTS[variant])
+                        )
+                        for key in total:
+                            total[key] += took[key]
+                        a_second = took["recordings"] / max(took["cpu_seconds"], 1e-9)
+                        best[variant] = max(best.get(variant, 0.0), a_second)
+                    early = early or (first >= len(prefixes) // 10 and _peak_mb())
+            rows = [
+                {
+                    "variant": v,
+                    "note": "PostHog's metrics" if v == "node" else "",
+                    "mb_s_cpu_best_turn": best[v],
+                    **total,
+                }
+                for v, total in totals.items()
+            ]
+            for row in rows[-len(VARIANTS) :]:
+                row |= {"peak_mb_after_tenth": early or _peak_mb(), "peak_mb": _peak_mb()}
             pooled = time.perf_counter()
             done = sum(
                 isinstance(r, Analysis)
@@ -140,6 +174,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     for row in rows:
         row["mb"] = round(each * row["recordings"] / MB, 1)
         row["mb_s_cpu"] = round(row["mb"] / row["cpu_seconds"], 1) if row["cpu_seconds"] else 0
+        row["mb_s_cpu_best_turn"] = round(row["mb_s_cpu_best_turn"] * each / MB, 1)
         row["cpu_seconds"] = round(row["cpu_seconds"], 3)
         row["seconds"] = round(row["seconds"], 3)
     columns = (
@@ -149,6 +184,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         "cpu_seconds",
         "seconds",
         "mb_s_cpu",
+        "mb_s_cpu_best_turn",
         "peak_mb_after_tenth",
         "peak_mb",
         "note",
@@ -158,13 +194,14 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     table(
         f"{options.recordings} recordings, {raw / MB:.0f} MB decoded; one core, MB/s of processor "
         f"time (aim {AIM_MB_S:g})",
-        ("variant", "recordings", "MB", "MB/s", "peak MB after a tenth", "peak MB"),
+        ("variant", "recordings", "MB", "MB/s", "best turn", "peak MB after a tenth", "peak MB"),
         [
             (
                 r["variant"],
                 r["recordings"],
                 r["mb"],
                 r["mb_s_cpu"],
+                r["mb_s_cpu_best_turn"],
                 r["peak_mb_after_tenth"],
                 r["peak_mb"],
             )
@@ -178,38 +215,58 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
 def _timed(
     archive: Archive, prefixes: Sequence[str], work: Callable[[Recording], object]
 ) -> dict[str, Any]:
-    work(archive.recording_at(prefixes[0]))
-    early = 0
     cpu, clock = time.process_time(), time.perf_counter()
     with rare_collections():
-        for n, prefix in enumerate(prefixes):
+        for prefix in prefixes:
             work(archive.recording_at(prefix))
-            if n == len(prefixes) // 10:
-                early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "recordings": len(prefixes),
         "cpu_seconds": time.process_time() - cpu,
         "seconds": time.perf_counter() - clock,
-        "peak_mb_after_tenth": round(early * 1024 / MB),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB),
-        "note": "",
     }
 
 
-def _node(files: Sequence[Path], times: int) -> dict[str, Any] | None:
-    executable = node()
-    if executable is None:
-        print("no Node: nothing to compare with")
-        return None
-    done = subprocess.run(
-        [str(executable), str(Path(__file__).with_name("features_node.mjs"))],
-        input=json.dumps({"do": "run", "files": [str(f) for f in files], "times": times}) + "\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+def _peak_mb() -> int:
+    """Give the most this process has held so far, all variants together."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB)
+
+
+class _Node:
+    """``features_node.mjs``, kept running between its turns."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = [str(f) for f in files]
+        self._process: subprocess.Popen[str] | None = None
+        if (executable := node()) is None:
+            print("no Node: nothing to compare with")
+            return
+        self._process = subprocess.Popen(
+            [str(executable), str(Path(__file__).with_name("features_node.mjs"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a Node."""
+        return self._process is not None
+
+    def run(self, times: int) -> dict[str, Any]:
+        """Compute every file's metrics so many times."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"do": "run", "files": self._files, "times": times}) + "\n")
+        process.stdin.flush()
+        answer: dict[str, Any] = json.loads(process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.communicate()
 
 
 def _compare(archive: Archive, prefixes: Sequence[str], theirs: Sequence[dict[str, Any]]) -> None:

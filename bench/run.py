@@ -25,6 +25,7 @@ BENCHMARKS = (
     "features",
     "frustration",
     "dataset",
+    "walk",
 )
 HIGH_LOAD = 1.0
 """Of the machine before anything was started; above it somebody else is at work."""

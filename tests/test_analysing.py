@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import gc
+import json
 from dataclasses import replace
 
 import pytest
-from tests.analysis.building import demo_draft, demo_recordings, shop_page, tap
+from tests.analysis.building import (
+    demo_draft,
+    demo_recordings,
+    event,
+    move,
+    shop_page,
+    tap,
+    typed,
+)
 from tests.support.builders import draft, full_snapshot, meta
 
 from replayport import analysing
@@ -152,3 +161,75 @@ def test_every_profile_at_once(archive):
     assert [d.profile for d in r.detected] == list(PROFILES)
     assert r.features is None
     assert r.score is None
+
+
+def no_snapshot():
+    return [e for e in shop_page(tap(5000, node=12)) if e["type"] != 2]
+
+
+def clock_back():
+    return shop_page(tap(5000, node=12), tap(6000 - 3_600_000, node=12))
+
+
+def broken_tree():
+    stray = {"parentId": 900, "nextId": None, "node": {"type": 3, "id": 901, "textContent": "x"}}
+    data = {"texts": [], "attributes": [], "removes": [{"parentId": 5, "id": 902}], "adds": [stray]}
+    return shop_page(event(4000, 0, **data), tap(5000, node=12))
+
+
+WRONG = {
+    "no snapshot": (no_snapshot, "no_full_snapshot", [], ["blank_screen"]),
+    "unknown nodes": (lambda: shop_page(tap(5000, node=777)), "unknown_nodes", [], []),
+    "a broken tree": (broken_tree, "broken_tree", [], []),
+    "no pointer": (
+        lambda: shop_page(tap(5000, node=12)),
+        "no_pointer_data",
+        ["mouse_distance_traveled", "mouse_straightness"],
+        ["thrashed_cursor"],
+    ),
+    "a clock that jumps": (clock_back, "clock_jump", [], []),
+    "all masked": (
+        lambda: shop_page(*(typed(5000 + 100 * n, "*" * n, node=23) for n in range(1, 6))),
+        "all_inputs_masked",
+        [],
+        [],
+    ),
+    "masked to nothing": (
+        lambda: shop_page(*(typed(5000 + 100 * n, "", node=23) for n in range(6))),
+        "masked_to_nothing",
+        ["corrections_count"],
+        ["form_refill", "repeated_correction"],
+    ),
+    "no console and no network": (
+        lambda: shop_page(move(3000, (5, 5, 0)), tap(5000, node=12)),
+        "no_network_data",
+        ["console_error_count", "network_request_count", "failed_request_share"],
+        ["error_click"],
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_is_said_and_never_a_silent_zero(archive, wrong):
+    events, code, unknown, not_judged = WRONG[wrong]
+    archive.write(draft(events(), session_id="wrong", project="p"))
+    recording = archive.recording("wrong")
+    made = analyse_recording(recording, replace(TASK, actions=True))
+    assert made.findings[code]
+    counts = made.detected[0].counts()
+    assert [made.features[name] for name in unknown] == [None] * len(unknown)
+    assert [counts[kind] for kind in not_judged] == [None] * len(not_judged)
+    # The table says the same, as far as it is known without looking at the page.
+    [row] = recording.scan("features").to_pylist()
+    if code not in ("unknown_nodes", "broken_tree"):
+        assert code in json.loads(row["findings"])
+    assert set(json.loads(row["signals_not_judged"])) == {k for k, n in counts.items() if n is None}
+    assert [row[name] for name in unknown] == [None] * len(unknown)
+
+
+def test_no_signals_of_a_recording_that_cannot_be_judged_is_not_none_at_all(archive):
+    archive.write(draft([meta()], session_id="bare", project="p"))
+    recording = archive.recording("bare")
+    assert recording.scan("signals").num_rows == 0
+    [row] = recording.scan("features").to_pylist()
+    assert {"thrashed_cursor", "blank_screen"} <= set(json.loads(row["signals_not_judged"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -48,7 +49,7 @@ ONLY_IN = {
     "psycopg": ("catalog",),
     "sqlite3": ("catalog", "capture"),  # the catalogue, and the inbox of captured requests
     "httpx": ("sources", "capture"),  # pulling, and passing on what was captured
-    "duckdb": ("format", "reading"),
+    "duckdb": ("cli.sql", "format", "reading"),
     "pandas": ("format",),
     "polars": ("format",),
     "google": ("dataset",),
@@ -120,6 +121,19 @@ def layer_of(module: str) -> int:
 def test_every_layer_names_something_there_is():
     for name in (n for names in LAYERS for n in names if n != "*"):
         assert any(is_below(module, name) for module in modules()), name
+
+
+def test_the_architecture_page_has_these_layers():
+    """Layer 6 is ``*``: its row names some of what is in it, for the reader."""
+    page = (SOURCE.parents[1] / "ARCHITECTURE.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d) \| (.+) \|$", page, re.MULTILINE)
+    said = [{n.rstrip("/").replace("/", ".") for n in re.findall(r"`(.+?)`", r)} for _, r in rows]
+    assert [number for number, _ in rows] == [str(n + 1) for n in range(len(LAYERS))]
+    for level, names in enumerate(LAYERS):
+        if "*" in names:
+            assert {layer_of(name) for name in said[level]} == {level}
+        else:
+            assert said[level] == set(names)
 
 
 @pytest.mark.parametrize("module", modules())

@@ -15,7 +15,6 @@ WITHOUT_OWN_TEST = {
     "catalog/base.py": "catalog/test_sql.py",
     "errors.py": "test_docs.py",
     "player_assets.py": "export/test_html.py",
-    "dataset/__init__.py": "dataset/test_build.py",
     "draft.py": "test_archive.py",
     "format/schema.py": "format/test_writer.py",
     "sources/__init__.py": "sources/test_registry.py",

@@ -42,6 +42,7 @@ from replayport.encryption import EncryptedStore
 from replayport.errors import RecordingError, StoreError
 from replayport.format.reader import RangeSource, Recording
 from replayport.format.schema import MANIFEST_FILE
+from replayport.format.tables import HELD_BYTES
 from replayport.recording import Manifest
 from replayport.store import Store
 
@@ -53,10 +54,6 @@ CHUNKS_AHEAD: Final = 3
 
 IN_PROCESS: Final = 4
 """Up to so many recordings no workers are started: they take longer to start."""
-
-
-HELD_BYTES: Final = 32 * 2**20
-"""A recording whose decoded texts are no more than this is read once, not twice."""
 
 
 COLLECT_AFTER: Final = (10_000, 10, 10)

@@ -82,7 +82,7 @@ ACTIONS: Final[dict[str, str]] = {
 """All actions there are, and what each means; the reference page is made from this."""
 
 CLEAR_TARGETS: Final = frozenset(
-    {"archive", "project", "setting", "share", "receipt", "key", "user"}
+    {"archive", "dataset", "project", "setting", "share", "receipt", "key", "user"}
 )
 """Kinds of target written as they are; ``recording``, ``person`` and any other become pseudonyms."""
 

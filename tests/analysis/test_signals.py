@@ -127,3 +127,13 @@ def test_what_is_listed_is_bounded():
     report.add("r", [one, other])
     assert len(report.disagreements) == 2
     assert report.not_listed == len(found.signals) - 2
+
+
+def test_more_signals_than_are_kept_are_said_to_be_cut(monkeypatch):
+    chains = [tap(3000 * c + 200 * n, node=12) for c in range(1, 6) for n in range(4)]
+    columns = columns_of(page(*chains))
+    assert len(detect(columns, profile("replayport-1")).signals) > 3
+    monkeypatch.setattr("replayport.analysis.signals.MAX_SIGNALS", 3)
+    cut = detect(columns, profile("replayport-1"))
+    assert len(cut.signals) == 3
+    assert cut.findings["too_many_signals"] == 1

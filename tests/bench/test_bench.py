@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from replayport.analysing import Task, analyse, where
+from replayport.analysis.profiles import profile
+from replayport.archive import Archive
+
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.append(str(BENCH))
 
@@ -114,6 +118,8 @@ def test_every_reader_of_a_dataset_counts_the_same_clicks(tmp_path, capsys):
     }
     assert len(counted) == 1
     assert counted.pop() > 0
+    assert ask["duckdb_signals"](made) > 0
+    assert ask["duckdb_features"](made) == 14
     dataset.child("duckdb_dataset", 2, [made])
     runs = json.loads(capsys.readouterr().out)
     assert len(runs) == 2
@@ -129,3 +135,46 @@ def test_catalog_asks_every_question_of_its_database(tmp_path):
     assert asked["first page"] == asked["everyday word"] == 50
     assert asked["rare word"] == 0  # its recording is not among so few
     assert asked["no such word"] == asked["address contains, none"] == 0
+
+
+def test_visits_are_recordings_whose_faults_show_and_whose_oddities_are_found(tmp_path):
+    import visits
+
+    made = visits.make_archive(tmp_path / "a", 150)
+    assert [m.draft.session_id for m in visits.visits(10)] == [
+        m.draft.session_id for m in made[:10]
+    ]
+    assert {m.oddity for m in made} == {"", *visits.ODDITIES}
+    assert {m.fault for m in made} >= {"", "dead-button", "slow-api", "hidden-error"}
+    assert not sum(m.draft.rejected.total() for m in made)
+    with Archive.open(tmp_path / "a") as archive:
+        task = Task((profile("replayport-1"),), features=True)
+        found = list(analyse(archive, where(archive, None), task, workers=1))
+    by_id = {one.id: one for one in found}
+    kinds = {"dead-button": "dead_click", "slow-api": "slow_response"}
+    for fault, kind in kinds.items():
+        of = [by_id[m.draft.session_id] for m in made if m.fault == fault and not m.oddity]
+        of = [one for one in of if not one.findings["no_pointer_data"]]  # fingers: other kinds
+        assert of
+        share = sum(bool(one.detected[0].counts()[kind]) for one in of) / len(of)
+        assert share > 0.7, fault
+    for one in made:
+        errors = by_id[one.draft.session_id].features["console_error_count"]
+        assert bool(errors) == (one.fault == "hidden-error")
+    codes = {
+        "no-snapshot": "no_full_snapshot",
+        "clock-back": "clock_jump",
+        "unknown-nodes": "unknown_nodes",
+        "no-pointer": "no_pointer_data",
+    }
+    for one in made:
+        if code := codes.get(one.oddity):
+            assert by_id[one.draft.session_id].findings[code], one.oddity
+
+
+def test_the_walk_runs_commands_and_its_readers_agree(tmp_path):
+    rows = run("walk", tmp_path, "--recordings", "4", "--steps", "dataset,duckdb,polars")
+    said = {r["what"]: r["said"] for r in rows}
+    assert said["dataset, stopped and continued"].endswith("rows")
+    assert said["dataset again"] == "0 files written"
+    assert said["dataset read by DuckDB"] == said["dataset read by Polars"]

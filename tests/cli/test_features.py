@@ -57,6 +57,18 @@ def test_a_table_for_people(folder):
     assert "null" in result.stdout
 
 
+def test_many_recordings_are_summed_up(folder):
+    with Archive.open(folder) as archive:
+        for n in range(8):
+            archive.write(draft(session_id=f"more-{n}", project="p"))
+    result = run("features", "--all", "--archive", folder)
+    lines = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line}
+    assert lines["click_count"][:3] == ["10", "2", "2"]
+    assert float(lines["click_count"][4]) > 2
+    assert lines["network_request_count"][0] == "1"  # only the demo's visit recorded it
+    assert "10 rows, summed up" in result.stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--all", "-o", "x.xlsx"], ["--all", "--csv", "--json"], ["--all", "--profile", "x"], []],

@@ -38,7 +38,9 @@ def test_a_table_for_people(folder):
     result = run("signals", "--all", "--archive", folder)
     assert result.exit_code == 0
     assert "clicked again and again" in result.stdout
-    assert "s-calm: no signals" in result.stdout
+    assert "1 of 2 recordings have signals: 1 dead_click, 1 rage_click" in result.stdout
+    assert "s-calm" not in result.stdout
+    assert "s-calm: no signals" in run("signals", "s-calm", "--archive", folder).stdout
     assert "no_network_data in 2 of 2" in result.stderr
 
 
@@ -65,10 +67,37 @@ def test_lines_are_continued(folder, tmp_path):
     out = tmp_path / "signals.jsonl"
     assert run("signals", "s-rage", "-o", out, "--archive", folder).exit_code == 0
     with out.open("ab") as file:
-        file.write(b'{"project": "p", "id": "s-ca')  # a run that was cut
+        file.write(b'{"id": "s-ca')  # a run that was cut
     assert run("signals", "--all", "-o", out, "--archive", folder).exit_code == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert sorted(r["id"] for r in rows) == ["s-calm", "s-rage"]
+    again = run("signals", "--all", "-o", out, "--archive", folder)
+    assert "2 recordings in" in again.stdout
+    assert "2 of them from before" in again.stdout
+
+
+@pytest.mark.parametrize(
+    "content", [b"my notes\n", b"my notes", b'{"name": 1}\n', b'{"name": 1', b"[1]\n"]
+)
+def test_a_file_that_is_something_else_stays_as_it_is(folder, tmp_path, content):
+    out = tmp_path / "notes.jsonl"
+    out.write_bytes(content)
+    result = run("signals", "--all", "-o", out, "--archive", folder)
+    assert result.exit_code == 2
+    assert "no file of signals" in result.stderr
+    assert out.read_bytes() == content
+
+
+def test_lines_found_by_other_rules_are_not_continued(folder, tmp_path):
+    out = tmp_path / "signals.jsonl"
+    assert run("signals", "s-rage", "-o", out, "--archive", folder).exit_code == 0
+    before = out.read_bytes()
+    for other in (["--profile", "posthog-2026"], ["--set", "rage_click.clicks=5"]):
+        result = run("signals", "--all", "-o", out, "--archive", folder, *other)
+        assert result.exit_code == 2
+        assert "other profiles" in result.stderr
+    assert run("signals", "--all", "--kind", "dead_click", "-o", out, "--archive", folder).exit_code
+    assert out.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -79,6 +108,8 @@ def test_lines_are_continued(folder, tmp_path):
         ["--all", "--profile", "nobody"],
         ["--all", "--set", "rage_click.radius=1"],
         ["--all", "--kind", "anger"],
+        ["--all", "-o", "x.jsonl", "--json"],
+        ["--all", "-o", "x.jsonl", "--compare"],
     ],
 )
 def test_wrong_calls_leave_with_2(folder, arguments):

@@ -10,6 +10,7 @@ from tests.dataset.conftest import DAY_MS, add
 from tests.support.builders import START_MS, click, draft, meta
 
 from replayport.archive import Archive
+from replayport.audit import AuditLog
 from replayport.dataset import DatasetError
 from replayport.dataset.bigquery import LEDGER_TABLE, BigQueryError, load_bigquery, parse_url
 from replayport.dataset.registry import registered_datasets
@@ -230,6 +231,14 @@ def test_columns_that_came_later_are_added(archive, client, fake):
 def test_it_is_remembered_for_an_erasure(archive, client):
     load(archive, client, tables=["console"])
     assert registered_datasets(archive) == {TO: "bigquery:console"}
+
+
+def test_the_audit_log_says_where_recordings_went(archive, client):
+    for _ in range(2):
+        load(archive, client, tables=["console"])
+        [entry] = [e for e in AuditLog(archive).entries() if e.action == "dataset.write"]
+        assert entry.target == f"dataset:{TO}"
+        assert entry.detail["format"] == "bigquery"
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_building_again_writes_nothing(archive, tmp_path):
 
 
 def test_the_same_by_many_processes(archive, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "SMALL_TASK_BYTES", 0)
+    monkeypatch.setattr(build, "SMALL_WORK_BYTES", 0)
     build_dataset(archive, tmp_path / "one", workers=1, part_bytes=SMALL)
     seen = []
     build_dataset(
@@ -278,7 +278,9 @@ def test_parts_that_were_built_are_not_built_again(archive, tmp_path, monkeypatc
     assert not list(to.glob("_ledger/day=*"))
     made = []
     real = build.write_part
-    monkeypatch.setattr(build, "write_part", lambda task: made.append(task.key) or real(task))
+    monkeypatch.setattr(
+        build, "write_part", lambda task: made.extend(task.keys.values()) or real(task)
+    )
     build_dataset(archive, to, workers=1, part_bytes=SMALL)
     assert made
     assert built not in made
@@ -344,7 +346,7 @@ def test_interrupted_by_ctrl_c_it_leaves_a_state_to_go_on_from(archive, tmp_path
 import os, signal
 from replayport.archive import Archive
 from replayport.dataset import build
-build.SMALL_TASK_BYTES = 0
+build.SMALL_WORK_BYTES = 0
 def stop(n, day):
     os.kill(os.getpid(), signal.SIGINT)
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ def members(archive):
 
 
 def task(archive, members, tmp_path, table="events", file_format="parquet"):
-    key = part_key(table, "2026-01-01", "x", file_format)
-    return PartTask(archive.store, Store.open(tmp_path / "out"), key, table, file_format, members)
+    keys = {t: part_key(t, "2026-01-01", "x", file_format) for t in table.split()}
+    return PartTask(archive.store, Store.open(tmp_path / "out"), keys, file_format, members)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -36,20 +36,31 @@ def test_rows_are_those_of_the_recordings(archive, members, tmp_path, table):
     made = task(archive, members, tmp_path, table)
     result = write_part(made)
     rows = [r for m in members for r in archive.recording(m.id).scan(table).to_pylist()]
-    assert result.file.rows == len(rows)
-    path = tmp_path / "out" / made.key
+    assert result.files[table].rows == len(rows)
+    path = tmp_path / "out" / made.keys[table]
     assert path.exists() == bool(rows)
     if rows:
         written = pq.ParquetFile(path)
         assert written.read().to_pylist() == rows
         assert written.schema_arrow == TABLES[table].schema
-        assert result.file.bytes == path.stat().st_size
+        assert result.files[table].bytes == path.stat().st_size
+
+
+def test_several_tables_of_one_reading_are_those_of_one_each(archive, members, tmp_path):
+    several = task(archive, members, tmp_path / "several", " ".join(TABLES))
+    result = write_part(several)
+    assert list(result.files) == list(TABLES)
+    for table in TABLES:
+        one = task(archive, members, tmp_path / table, table)
+        assert write_part(one).files == {table: result.files[table]}
+        paths = [tmp_path / place / "out" / several.keys[table] for place in ("several", table)]
+        assert len({path.read_bytes() if path.exists() else b"" for path in paths}) == 1
 
 
 def test_json_lines_are_rows_any_tool_reads(archive, members, tmp_path):
     made = task(archive, members, tmp_path, file_format="jsonl")
     write_part(made)
-    lines = gzip.decompress((tmp_path / "out" / made.key).read_bytes()).splitlines()
+    lines = gzip.decompress((tmp_path / "out" / made.keys["events"]).read_bytes()).splitlines()
     rows = [r for m in members for r in archive.recording(m.id).scan("events").to_pylist()]
     assert [json.loads(line)["seq"] for line in lines] == [r["seq"] for r in rows]
     first = json.loads(lines[0])
@@ -63,7 +74,7 @@ def test_the_same_rows_are_the_same_bytes(archive, members, tmp_path, file_forma
     made = [task(archive, members, tmp_path / n, file_format=file_format) for n in "ab"]
     for one in made:
         write_part(one)
-    a, b = (((tmp_path / n / "out" / made[0].key).read_bytes()) for n in "ab")
+    a, b = (((tmp_path / n / "out" / made[0].keys["events"]).read_bytes()) for n in "ab")
     assert a == b
 
 
@@ -99,7 +110,7 @@ def test_nothing_is_put_when_a_recording_fails(archive, members, tmp_path):
     made = task(archive, members, tmp_path)
     result = write_part(made)
     assert list(result.damaged) == [members[1].key]
-    assert result.file is None
+    assert not result.files
     assert not (tmp_path / "out").exists()
 
 
@@ -108,4 +119,4 @@ def test_a_recording_that_changed_since_is_not_taken_for_what_it_was(archive, me
     assert open_member(archive.store, members[0]) is None
     result = write_part(task(archive, members, tmp_path))
     assert result.changed == {members[0].key}
-    assert result.file is None
+    assert not result.files

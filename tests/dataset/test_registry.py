@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.dataset.conftest import add
 
+from replayport.audit import AuditLog
 from replayport.dataset.build import build_dataset, build_into
 from replayport.dataset.ledger import Member
 from replayport.dataset.registry import register_day, registered_datasets
+from replayport.errors import StoreError
 from replayport.ledger import Ledger
 from replayport.store import Store
 
@@ -33,6 +35,33 @@ def test_one_entry_a_day_and_no_more_by_another_run(archive, tmp_path):
         archive.delete(name)
     build_dataset(archive, tmp_path / "d", workers=1)
     assert len(entries(archive)) == 2
+
+
+def written(archive):
+    return [
+        (e.target, e.detail) for e in AuditLog(archive).entries() if e.action == "dataset.write"
+    ]
+
+
+def test_the_audit_log_says_so_once_a_run_that_writes(archive, tmp_path):
+    url = Store.open(tmp_path / "d").url
+    detail = {"format": "parquet", "tables": ["events"], "recordings_asked": 9}
+    for _ in range(2):
+        build_dataset(archive, tmp_path / "d", workers=1, tables=["events"])
+        assert written(archive) == [(f"dataset:{url}", detail)]
+    add(archive, "new", day=1)
+    build_dataset(archive, tmp_path / "d", workers=1)
+    assert [d["recordings_asked"] for _, d in written(archive)] == [9, 10]
+
+
+def test_the_audit_log_says_so_before_anything_is_written(archive, tmp_path, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise StoreError("no", location="audit", operation="put")
+
+    monkeypatch.setattr(AuditLog, "append", refuse)
+    with pytest.raises(StoreError):
+        build_dataset(archive, tmp_path / "d", workers=1)
+    assert not list((tmp_path / "d").rglob("part-*"))
 
 
 class _Cut(Exception):

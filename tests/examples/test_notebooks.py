@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ def test_kept_without_output(path):
         assert cell.get("execution_count") is None
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_begins_with_a_picture_that_is_there(path):
+    first = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"])
+    [place] = re.findall(r"^!\[.{20,}\]\((.+)\)$", first, re.MULTILINE)
+    assert (path.parent / place).is_file()
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Proactor event loop")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_runs(path, tmp_path, monkeypatch):
@@ -49,6 +57,8 @@ def test_runs(path, tmp_path, monkeypatch):
     assert player.startswith('<iframe sandbox="allow-scripts allow-same-origin" ')
     texts = "\n".join(str(data) for data in shown.values())
     assert "7 recordings" in texts
+    if path.stem == "explore":
+        assert "role=button[name=" in str(shown["explore-actions-table"])
     if path.stem == "frustration":
         # The demo's frustrated visit: a dead button clicked in anger, errors right after.
         rage = shown["frustration-3"]["text/plain"]

@@ -67,9 +67,18 @@ def test_the_picture_is_the_page_with_a_line_above():
     assert made.getpixel((404, 58 + 204)) != (255, 255, 255)
 
 
+def test_what_was_scaled_is_said():
+    made = heat()
+    made.cells["click"][1000, 3, 3] = 10
+    html = document([(made, white())], "click", title="t").decode()
+    assert "20 clicks, 4 visits in 3 recordings; 50% of it scaled from other widths" in html
+    assert "scaled" not in document([(heat(), white())], "click", title="t").decode()
+    assert "scaled" not in document([(made, white())], "scroll", title="t").decode()
+
+
 def test_the_html_runs_nothing_and_names_are_text():
     html = document(
-        [(heat(), white())], "click", title="Clicks on <script>alert(1)</script>", address="/x"
+        [(heat(), white())], "click", title="Clicks on <script>alert(1)</script>"
     ).decode()
     assert "<script" not in html
     assert "the &lt;b&gt;div&lt;/b&gt; without a name" in html

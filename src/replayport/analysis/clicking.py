@@ -7,7 +7,7 @@ from math import hypot, isfinite
 
 import numpy as np
 
-from replayport.analysis.columns import NO_NODE, Interactions
+from replayport.analysis.columns import NO_NODE, Interactions, among
 from replayport.analysis.moments import (
     Element,
     Scene,
@@ -329,7 +329,7 @@ def error_clicks(scene: Scene, rule: ErrorClick) -> Iterator[Signal]:
     columns = scene.columns
     for window in scene.windows:
         console = columns.console.of_window(window.number).by_time()
-        errors = console.t[np.isin(console.level.astype(str), rule.levels)].astype(np.float64)
+        errors = console.t[among(console.level, rule.levels)].astype(np.float64)
         requests = columns.requests.of_window(window.number)
         failed = np.zeros(0)
         if rule.http_status is not None:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from replayport.analysis.columns import NO_NODE, Columns
+from replayport.analysis.columns import NO_NODE, Columns, among
 from replayport.analysis.following import Pages
 from replayport.analysis.moments import Element, ElementLookup
 from replayport.analysis.reading import ActionReader
@@ -99,7 +99,8 @@ def know_elements(
         for batch in batches:
             for row in follower.rows(batch, _ASKING_SOURCES):
                 if (moment := wanted.get(row.seq)) is not None:
-                    known[moment] = _described(follower.mirror(row.window_id), moment, described)
+                    page = follower.mirror(row.window_id)
+                    known[moment] = _described(page, moment, described, indexed=actions is not None)
                 follower.feed(row)
     if findings is not None and (wrong := follower.broken()):
         findings["broken_tree"] += wrong
@@ -120,7 +121,7 @@ def _wanted(columns: Columns, same: dict[Moment, Moment]) -> dict[int, Moment]:
     """
     found: dict[int, Moment] = {}
     i = columns.interactions
-    wanted = i.take(np.isin(i.type, _ASKED) & (i.node != NO_NODE))
+    wanted = i.take(among(i.type, _ASKED) & (i.node != NO_NODE))
     rows = zip(
         wanted.window.tolist(),
         wanted.seq.tolist(),
@@ -155,19 +156,29 @@ def _wanted(columns: Columns, same: dict[Moment, Moment]) -> dict[int, Moment]:
 
 
 def _described(
-    mirror: Mirror, moment: Moment, described: dict[tuple[str, int, int], Element | None]
+    mirror: Mirror,
+    moment: Moment,
+    described: dict[tuple[str, int, int], Element | None],
+    *,
+    indexed: bool,
 ) -> Element | None:
     """Describe an element once while its page stays as it is: a tap asks three times."""
     window_id, node_id, _ = moment
     place = window_id, node_id, mirror.version
     if place not in described:
-        described[place] = describe(mirror, node_id)
+        described[place] = describe(mirror, node_id, indexed=indexed)
     return described[place]
 
 
-def describe(mirror: Mirror, node_id: int) -> Element | None:
+def describe(mirror: Mirror, node_id: int, *, indexed: bool = False) -> Element | None:
     """
     Say what an element is: itself, or the button or link it is inside.
+
+    Args:
+        mirror: The page.
+        node_id: Of the element.
+        indexed: Whether somebody else asks this page for names, so that it keeps them. For a
+            question now and then the index is too dear.
 
     Returns:
         None when the mirror does not have it.
@@ -193,8 +204,8 @@ def describe(mirror: Mirror, node_id: int) -> Element | None:
         doer = next((id_ for id_ in around if mirror.tag(id_)), node_id)
         tags = tags[:1]
     tag = mirror.tag(doer)
-    # Not `mirror.name`: that keeps an index of the page, too dear for a question now and then.
-    name = " ".join(accessible.name(mirror, doer)[0].split())
+    said = mirror.name(doer) if indexed else accessible.name(mirror, doer)[0]
+    name = " ".join(said.split())
     if not name and tag not in _DOES_SOMETHING and len(mirror.children(doer)) <= 3:
         name = " ".join(mirror.text(doer).split())
     name = name[:MAX_LABEL_CHARS]

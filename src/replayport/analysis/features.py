@@ -33,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from replayport.analysis.columns import NO_NODE, Columns, Inputs, Interactions
+from replayport.analysis.columns import NO_NODE, Columns, Inputs, Interactions, among
 from replayport.rrweb.events import IncrementalSource as Source
 from replayport.rrweb.events import MouseInteraction
 
@@ -622,13 +622,13 @@ def _pointer_clicks(columns: Columns) -> Interactions:
         MouseInteraction.TOUCH_END,
         MouseInteraction.CONTEXT_MENU,
     ]
-    return columns.interactions.take(np.isin(columns.interactions.type, wanted))
+    return columns.interactions.take(among(columns.interactions.type, wanted))
 
 
 def _counts(columns: Columns) -> Row:
     level = columns.console.level
-    warn = np.isin(level.astype(str), ["warn", "countReset"])
-    error = np.isin(level.astype(str), ["error", "assert"])
+    warn = among(level, ("warn", "countReset"))
+    error = among(level, ("error", "assert"))
     last = _last_before(columns, columns.console.seq)
     is_error = level == "error"
     after = columns.console.t - last
@@ -837,7 +837,7 @@ def _network(columns: Columns) -> Row:
 
 def _rest(columns: Columns) -> Row:
     kind = columns.interactions.type
-    touched = np.isin(kind, [MouseInteraction.TOUCH_START, MouseInteraction.TOUCH_END])
+    touched = among(kind, (MouseInteraction.TOUCH_START, MouseInteraction.TOUCH_END))
     # The selection before each input, counted once.
     before = np.searchsorted(columns.selections.seq, columns.inputs.seq) - 1
     has = before >= 0

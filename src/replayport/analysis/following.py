@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
@@ -111,25 +112,28 @@ def rows_of(
     type_ = batch["type"].to_numpy(zero_copy_only=False)
     source = batch["source"].fill_null(-1).to_numpy(zero_copy_only=False)
     incremental = type_ == EventType.INCREMENTAL_SNAPSHOT
-    wanted = np.isin(type_, list(types)) | (incremental & np.isin(source, list(sources)))
+    wanted = _among(type_, types) | (incremental & _among(source, sources))
     windows = batch["window_id"]
     if not pa.types.is_dictionary(windows.type):
         windows = windows.dictionary_encode()
     codes = windows.indices.to_numpy(zero_copy_only=False)
     wanted[np.unique(codes, return_index=True)[1]] = True
     wanted[-1] = True
-    with_data = wanted & (~incremental | np.isin(source, list(read)))
+    with_data = wanted & (~incremental | _among(source, read))
     index = np.flatnonzero(wanted)
     texts = iter(batch["data"].take(pa.array(np.flatnonzero(with_data))).to_pylist())
     names = windows.dictionary.to_pylist()
-    kinds = batch["kind"].take(pa.array(index)).to_pylist()
+    kind_column = batch["kind"]
+    if not pa.types.is_dictionary(kind_column.type):
+        kind_column = kind_column.dictionary_encode()
+    kind_names = kind_column.dictionary.to_pylist()
     rows = zip(
         batch["timestamp_ms"].to_numpy(zero_copy_only=False)[index].tolist(),
         batch["seq"].to_numpy(zero_copy_only=False)[index].tolist(),
         codes[index].tolist(),
         type_[index].tolist(),
         source[index].tolist(),
-        kinds,
+        kind_column.indices.to_numpy(zero_copy_only=False)[index].tolist(),
         with_data[index].tolist(),
         strict=True,
     )
@@ -140,9 +144,17 @@ def rows_of(
             names[window],
             kind_of_event,
             None if source_ < 0 else source_,
-            kind,
+            kind_names[kind],
             next(texts) if has_data else None,
         )
+
+
+def _among(values: npt.NDArray[np.int8], wanted: Collection[int]) -> npt.NDArray[np.bool_]:
+    """Tell which of some small numbers are wanted ones; an order faster than `np.isin`."""
+    table = np.zeros(256, bool)
+    table[[number & 0xFF for number in wanted]] = True
+    found: npt.NDArray[np.bool_] = table[values.view(np.uint8)]
+    return found
 
 
 def parsed(text: str) -> Any:

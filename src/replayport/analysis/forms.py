@@ -178,11 +178,14 @@ def repeated_correction(scene: Scene, rule: RepeatedCorrection) -> Iterator[Sign
         inputs = inputs.take(inputs.chars >= 0)
         page = window.page_of(inputs.t)
         for number, node in np.unique(np.stack([page, inputs.node]), axis=1).T.tolist():
-            own = inputs.take((page == number) & (inputs.node == node))
-            step = np.diff(own.chars)
+            mine = np.flatnonzero((page == number) & (inputs.node == node))
+            if len(mine) <= 2 * rule.times:
+                continue  # each turn takes a step up and one down
+            own_t = inputs.t[mine].astype(np.float64)
+            step = np.diff(inputs.chars[mine])
             moved = np.flatnonzero(step)
             down = step[moved] < 0
-            turns = own.t[moved + 1][1:][down[1:] & ~down[:-1]].astype(np.float64)
+            turns = own_t[moved + 1][1:][down[1:] & ~down[:-1]]
             i = 0
             while i + rule.times <= len(turns):
                 if turns[i + rule.times - 1] - turns[i] > rule.within_ms:
@@ -194,7 +197,7 @@ def repeated_correction(scene: Scene, rule: RepeatedCorrection) -> Iterator[Sign
                 yield scene.signal(
                     "repeated_correction",
                     window,
-                    first_after(own.t.astype(np.float64), turns[i]),
+                    first_after(own_t, turns[i]),
                     turns[end - 1],
                     {"corrections": int(end - i)},
                     node=int(node),

@@ -25,7 +25,6 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from replayport.analysis.features import BY_NAME
 from replayport.analysis.moments import Signal
 from replayport.analysis.profiles import KIND_WORDS, KINDS
 from replayport.analysis.signals import Detected
@@ -335,7 +334,7 @@ class Model(Struct, frozen=True, kw_only=True):
     ) -> Reason:
         if n >= len(self.features):
             name = self.features[self.indicators[n - len(self.features)]]
-            return Reason(name, points, f"not recorded: {_meaning(name)}")
+            return Reason(name, points, f"{name} is not known")
         name = self.features[n]
         value = values[name]
         if name.startswith("signal_"):
@@ -344,19 +343,16 @@ class Model(Struct, frozen=True, kw_only=True):
             if first is not None:
                 return Reason(kind, points, in_words(first), first.offset_ms)
             return Reason(kind, points, f"never: {KIND_WORDS[kind]}")
-        shown = "unknown" if math.isnan(value) else f"{value:.4g}"
-        return Reason(name, points, f"{_meaning(name)} Here: {shown}")
+        if math.isnan(value):
+            return Reason(name, points, f"{name} is not known")
+        # Medians are kept squeezed, as the model sees them.
+        usual = math.copysign(math.expm1(abs(self.medians[n])), self.medians[n])
+        return Reason(name, points, f"{name} is {value:.4g}, where {usual:.4g} is usual")
 
 
 class _Head(Struct):
     format: str = ""
     format_version: int = 0
-
-
-def _meaning(name: str) -> str:
-    if name.startswith("signal_"):
-        return KIND_WORDS[name.removeprefix("signal_")]
-    return BY_NAME[name].meaning
 
 
 def _anything_done(features: Mapping[str, Any]) -> bool:

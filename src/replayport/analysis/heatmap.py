@@ -151,6 +151,13 @@ class Heat:
                 grid[row, at] += value
         return grid
 
+    def scaled(self, kind: str, width_px: int) -> float:
+        """Give the share of a kind's heat (0..1) that came from windows of other widths."""
+        cells = self.cells.get(kind, Counter())
+        total = cells.total()
+        other = sum(value for (width, _, _), value in cells.items() if width != width_px)
+        return other / total if total else 0.0
+
     def seen(self, height_px: int) -> Floats:
         """Give the share of visits that saw each row of cells, 1 at the top."""
         rows = -(-height_px // CELL_PX)

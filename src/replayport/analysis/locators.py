@@ -63,7 +63,7 @@ def _candidates(mirror: Mirror, node_id: int) -> Iterator[str]:
                 yield f"css=[{attribute}={json.dumps(value, ensure_ascii=False)}]"
     role, name = mirror.role(node_id), mirror.name(node_id)
     usable = 0 < len(name) <= MAX_LOCATOR_NAME_CHARS
-    if role is not None and usable and _is_only_of_role(mirror, node_id, role, name):
+    if role is not None and usable and index.is_only(node_id, role, name, most=MAX_SAME_ROLE):
         yield f"role={role}[name={json.dumps(name, ensure_ascii=False)}]"
     if usable and (labels := accessible.labels(mirror, node_id)) and len(labels) == 1:
         text = mirror.name(labels[0])
@@ -80,13 +80,6 @@ def _candidates(mirror: Mirror, node_id: int) -> Iterator[str]:
         said = said.strip()
         if 0 < len(said) <= MAX_TEXT_CHARS and index.by_text(said) == [kids[0]["id"]]:
             yield f"text={json.dumps(said, ensure_ascii=False)}"
-
-
-def _is_only_of_role(mirror: Mirror, node_id: int, role: str, name: str) -> bool:
-    same = mirror.index.by_role(role)
-    if len(same) > MAX_SAME_ROLE:
-        return False
-    return all(i == node_id or mirror.name(i) != name for i in same)
 
 
 def _is_only_label(mirror: Mirror, label_id: int, text: str) -> bool:

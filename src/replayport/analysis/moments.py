@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from replayport.analysis.columns import NO_NODE, Columns, Floats, Interactions, Ints
+from replayport.analysis.columns import NO_NODE, Columns, Floats, Interactions, Ints, among
 from replayport.rrweb.events import MouseInteraction
 
 PAGE_KINDS: Final = frozenset({"fetch", "xmlhttprequest", "beacon", "navigation", "iframe"})
@@ -223,7 +223,7 @@ class WindowScene:
     def attention(self) -> Floats:
         """When the window went out of sight or came back, or focus moved."""
         i = self.interactions
-        focus = i.t[np.isin(i.type, [MouseInteraction.FOCUS, MouseInteraction.BLUR])]
+        focus = i.t[among(i.type, (MouseInteraction.FOCUS, MouseInteraction.BLUR))]
         return np.sort(
             np.concatenate([self._times("hidden"), self._times("visible"), focus.astype(float)])
         )
@@ -276,7 +276,7 @@ class WindowScene:
 
 def first_after(times: Floats, t: float) -> float:
     """Give the first of sorted times at or after one; infinity when there is none."""
-    at = int(np.searchsorted(times, t, side="left"))
+    at = int(times.searchsorted(t))
     return float(times[at]) if at < len(times) else float("inf")
 
 

@@ -7,6 +7,7 @@ from math import hypot
 
 import numpy as np
 
+from replayport.analysis.columns import among
 from replayport.analysis.moments import Scene, Signal, WindowScene, any_within
 from replayport.analysis.profiles import DeadSwipe, ExcessiveScroll, ThrashedCursor
 from replayport.rrweb.events import MouseInteraction
@@ -182,7 +183,7 @@ def dead_swipes(scene: Scene, rule: DeadSwipe) -> Iterator[Signal]:
         i = window.interactions
         downs = i.take(i.type == MouseInteraction.TOUCH_START)
         ups = np.sort(
-            i.t[np.isin(i.type, [MouseInteraction.TOUCH_END, MouseInteraction.TOUCH_CANCEL])]
+            i.t[among(i.type, (MouseInteraction.TOUCH_END, MouseInteraction.TOUCH_CANCEL))]
         )
         moves = scene.columns.touch_moves.of_window(window.number)
         moves = moves.take(np.argsort(moves.at, kind="stable"))

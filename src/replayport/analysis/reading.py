@@ -96,6 +96,9 @@ _NAVIGATION_TAGS: Final = frozenset(("$pageview", "$url_changed"))
 OPTIONS_TAG: Final = "$session_options"
 """posthog-js sends it once a page."""
 
+# Plain numbers: looking an enum's member up costs more than all that is done with most events.
+_INCREMENTAL: Final = int(EventType.INCREMENTAL_SNAPSHOT)
+_MUTATION: Final = int(IncrementalSource.MUTATION)
 _MOVES: Final = frozenset((IncrementalSource.MOUSE_MOVE, IncrementalSource.TOUCH_MOVE))
 _USER_SOURCES: Final = _MOVES | {
     IncrementalSource.MOUSE_INTERACTION,
@@ -192,11 +195,26 @@ class _Window:
     mutated_ms: int = LONG_AGO_MS
     double_clicked_ms: int = LONG_AGO_MS
     missing_snapshot: bool = False
+    described: dict[tuple[int, bool], Target] = field(default_factory=dict)
+    """Elements described since the page last changed: a press and what it types ask the same."""
+    described_version: int = -1
 
     @property
     def mirror(self) -> Mirror:
         """The page as of the event that is read."""
         return self.page.now()
+
+    def target(self, node_id: int, *, by_text: bool = True) -> Target:
+        """Describe an element of the page as it is now."""
+        mirror = self.mirror
+        if mirror.version != self.described_version:
+            self.described.clear()
+            self.described_version = mirror.version
+        found = self.described.get((node_id, by_text))
+        if found is None:
+            found = target_of(mirror, node_id, by_text=by_text)
+            self.described[node_id, by_text] = found
+        return found
 
 
 class ActionReader:
@@ -242,12 +260,12 @@ class ActionReader:
             self._start_ms = at
         self._last_ms = max(self._last_ms, at)
         window = self._windows.get(event.window_id) or self._window(event.window_id, at)
-        if type_ == EventType.INCREMENTAL_SNAPSHOT:
+        if type_ == _INCREMENTAL:
             if source in _USER_SOURCES:
                 self._note_activity(window, at)
                 if source in _MOVES:
                     return  # positions are many and say nothing that is needed here
-            if source == IncrementalSource.MUTATION:
+            if source == _MUTATION:
                 if event.data_json is not None:
                     window.mutated_ms = at
                     window.page.put(type_, source, event.data_json)
@@ -586,7 +604,7 @@ class ActionReader:
                 window.missing_snapshot = True
                 self.findings["action_without_element"] += 1
             else:
-                typing.target = target_of(window.mirror, node_id)
+                typing.target = window.target(node_id)
         typing.end_ms = at
         self._set_value(typing, text)
 
@@ -617,7 +635,7 @@ class ActionReader:
             window.click = None
         elif window.focus == node_id:
             draft = self._add(window, kind, at)
-            draft.target = target_of(window.mirror, node_id)
+            draft.target = window.target(node_id)
         else:
             return  # a script's doing
         draft.note = "radio" if radio else ""
@@ -629,7 +647,7 @@ class ActionReader:
             draft = self._click_on(window, node_id)  # it opened the list
             if draft is None:
                 draft = self._add(window, ActionKind.CHOOSE, at)
-                draft.target = target_of(window.mirror, node_id)
+                draft.target = window.target(node_id)
             draft.kind = ActionKind.CHOOSE
             window.click = None
             if mirror.tag(node_id) != "select":
@@ -675,7 +693,7 @@ class ActionReader:
             draft.note = "y" if y != before[1] else "x"
             node = mirror.node(node_id)
             if node is not None and node.get("type") != NodeType.DOCUMENT:
-                draft.target = target_of(mirror, node_id, by_text=False)
+                draft.target = window.target(node_id, by_text=False)
         draft.end_ms = at
         draft.page_x, draft.page_y = x, y
 
@@ -770,7 +788,7 @@ class ActionReader:
                 window.missing_snapshot = True
             self.findings["action_without_element"] += 1
             return None
-        return target_of(window.mirror, operable(mirror, node_id))
+        return window.target(operable(mirror, node_id))
 
     def _on_page(self, window: _Window, node_id: int, x: float, y: float) -> tuple[float, float]:
         root = accessible.tree_root(window.mirror, node_id)

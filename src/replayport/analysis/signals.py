@@ -82,16 +82,25 @@ def detect(columns: Columns, profile: Profile, lookup: ElementLookup = nothing_k
         lookup: What elements are called; rules that need it say what they did not know.
     """
     scene = Scene(columns, profile.name, lookup, Counter(columns.findings))
-    judged = [kind for kind in KINDS if kind in profile.rules and _can_judge(columns, kind)]
+    judged = judged_kinds(columns, profile)
     found: list[Signal] = []
     for kind in judged:
         for signal in _RULES[kind](scene, profile):
             found.append(signal)
             if len(found) >= MAX_SIGNALS:
-                scene.findings["too_many_signals"] += 1
+                scene.findings["too_many_signals"] = 1
                 break
     found.sort(key=lambda s: (s.start_ms, s.window_id, s.kind, s.end_ms))
     return Detected(profile.name, found[:MAX_SIGNALS], tuple(judged), scene.findings)
+
+
+def judged_kinds(columns: Columns, profile: Profile) -> list[str]:
+    """
+    Give the kinds of signal a recording can be judged by.
+
+    Of the others it has none because nothing could be known, which is not zero.
+    """
+    return [kind for kind in KINDS if kind in profile.rules and _can_judge(columns, kind)]
 
 
 def _can_judge(columns: Columns, kind: str) -> bool:

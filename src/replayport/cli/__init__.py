@@ -38,6 +38,7 @@ COMMANDS = {
     "list": _Command("Look", "listing:list_recordings"),
     "show": _Command("Look", "listing:show"),
     "share": _Command("Take out", "share:app"),
+    "sql": _Command("Look", "sql:sql"),
     "signals": _Command("Understand", "signals:signals"),
     "features": _Command("Understand", "features:features"),
     "heatmap": _Command("Understand", "heatmap:heatmap"),

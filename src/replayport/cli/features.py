@@ -6,6 +6,7 @@ import io
 import sys
 from collections import Counter
 from pathlib import Path
+from statistics import fmean, median
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +37,8 @@ from replayport.cli.signals import (
 from replayport.feature_files import SCHEMA, FeatureFile, rows_of, write_csv
 
 FILE_SUFFIXES = (".parquet", ".csv", ".jsonl")
+SHOWN_ACROSS = 8
+"""Recordings shown side by side where there is no terminal to say what fits."""
 
 
 def features(
@@ -125,22 +128,42 @@ def features(
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    """Print features down and recordings across, as many as fit."""
-    fit = max(1, (console.width - 40) // 14) if console.is_terminal else len(rows)
+    """Print features down and recordings across; more than fit as a summary of each feature."""
+    fit = max(1, (console.width - 40) // 14) if console.is_terminal else SHOWN_ACROSS
+    if len(rows) > fit:
+        _print_summary(rows)
+        return
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("feature", no_wrap=True)
-    for row in rows[:fit]:
+    for row in rows:
         scope = "" if row["scope"] == "recording" else " blocks"
         table.add_column(shown(f"…{row['id'][-8:]}{scope}"), justify="right", no_wrap=True)
     for name in SCHEMA.names[4:]:
-        values = [_short(row[name]) for row in rows[:fit]]
+        values = [_short(row[name]) for row in rows]
         if any(values):
             table.add_row(name, *map(shown, values))
     console.print(table)
-    if len(rows) > fit:
-        console.print(
-            f"and {len(rows) - fit} more: -o features.parquet, --csv, --json", style="dim"
-        )
+
+
+def _print_summary(rows: list[dict[str, Any]]) -> None:
+    """Print, of each number, in how many rows it is known, and how it is spread."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("feature", no_wrap=True)
+    for heading in ("known", "least", "median", "mean", "most"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name in SCHEMA.names[4:]:
+        values = sorted(v for row in rows if isinstance(v := row[name], bool | int | float))
+        if not values:
+            if all(row[name] is None for row in rows):
+                table.add_row(name, "0", *["null"] * 4)
+            continue
+        spread = (values[0], median(values), fmean(values), values[-1])
+        table.add_row(name, str(len(values)), *(f"{v:.4g}" for v in spread))
+    console.print(table)
+    console.print(
+        f"{len(rows)} rows, summed up; each of them: -o features.parquet, --csv, --json",
+        style="dim",
+    )
 
 
 def _short(value: Any) -> str:

@@ -143,7 +143,7 @@ def _draw(source: Archive, found: list[Heat], kind: str, output: Path, url: str)
             "The table (without -o) needs none"
         )
     if output.suffix == ".html":
-        output.write_bytes(document(pages, kind, title=title, address=url))
+        output.write_bytes(document(pages, kind, title=title))
     else:
         output.write_bytes(picture(pages[0][0], kind, pages[0][1], title=title))
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json as json_module
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.table import Table
 
 from replayport.analysing import Analysis, Failed, Task, Where, analyse, where
 from replayport.analysis.findings import ANALYSIS_FINDINGS
 from replayport.analysis.frustration import in_words, seconds
+from replayport.analysis.moments import Signal
 from replayport.analysis.profiles import DEFAULT_PROFILE, KINDS, PROFILES, Profile, ProfileError
 from replayport.analysis.profiles import profile as profile_of
 from replayport.analysis.signals import Comparison
@@ -37,6 +40,8 @@ WorkersOption = Annotated[
     int | None, typer.Option("--workers", help="Processes [default: one a core].", min=1)
 ]
 SHOWN_DISAGREEMENTS = 20
+LINE_BEGINS = b'{"id": '
+"""How each line of a file of signals does."""
 
 
 def signals(
@@ -69,7 +74,7 @@ def signals(
         typer.Option(
             "-o",
             "--output",
-            help="Write JSON lines, one a recording; run again, it continues.",
+            help="Write JSON lines, one a recording. Stopped and run again, it continues.",
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -85,6 +90,9 @@ def signals(
     profiles = profiles_of(profile or (list(PROFILES) if compare else [DEFAULT_PROFILE]), set_)
     if unknown := sorted(set(kind or ()) - set(KINDS)):
         raise WrongCallError(f"there is no kind {', '.join(unknown)}. Kinds: {', '.join(KINDS)}")
+    if compare + json + (output is not None) > 1 and not (compare and json):
+        raise WrongCallError("-o takes neither --json nor --compare")
+    rules = _rules_digest(profiles, kind)
     with open_archive(archive) as source:
         wanted = chosen(source, ids, all_=all_)
         task = Task(profiles=profiles)
@@ -92,7 +100,10 @@ def signals(
         documents: list[dict[str, Any]] = []
         failed: list[Failed] = []
         findings: Counter[str] = Counter()
-        done = _already(output)
+        counts: Counter[str] = Counter()
+        with_signals = 0
+        done = _already(output, rules)
+        asked = len(wanted)
         wanted = [one for one in wanted if one.name not in done]
         sink = output.open("a", encoding="utf-8") if output is not None else None
         try:
@@ -108,11 +119,16 @@ def signals(
                     if compare:
                         report.add(one.name, result.detected)
                     elif sink is not None:
-                        sink.write(json_module.dumps(_document(result, kind)) + "\n")
+                        document = {**_document(result, kind), "rules": rules}
+                        sink.write(json_module.dumps(document) + "\n")
                     elif json:
                         documents.append(_document(result, kind))
                     else:
-                        _print(result, kind)
+                        found = _found(result, kind)
+                        counts.update(s.kind for signals_ in found.values() for s in signals_)
+                        with_signals += any(found.values())
+                        if any(found.values()) or asked == 1:
+                            _print(result.id, found)
         finally:
             if sink is not None:
                 sink.close()
@@ -123,6 +139,14 @@ def signals(
     else:
         if compare:
             _print_comparison(report)
+        elif output is not None:
+            kept = f", {len(done)} of them from before" if done else ""
+            console.print(
+                f"{len(done) + len(wanted) - len(failed)} recordings in {shown(output)}{kept}",
+                highlight=False,
+            )
+        elif asked > 1:
+            _print_counts(counts, with_signals, asked - len(failed))
         print_findings(findings, len(wanted))
         print_failed(failed)
     if failed:
@@ -174,8 +198,19 @@ def print_findings(findings: Counter[str], of: int) -> None:
         )
 
 
-def _already(output: Path | None) -> set[str]:
-    """Give the recordings an earlier run has written; a line that was cut is taken away."""
+def _rules_digest(profiles: tuple[Profile, ...], kinds: list[str] | None) -> str:
+    """Name what lines of a file were found by: every threshold, and the kinds kept."""
+    said = msgspec.json.encode([profiles, sorted(kinds or ())], order="sorted")
+    return hashlib.sha256(said).hexdigest()[:16]
+
+
+def _already(output: Path | None, rules: str) -> set[str]:
+    """
+    Give the recordings an earlier run has written; a line that was cut is taken away.
+
+    Raises:
+        WrongCallError: They were found by other rules, or the file is something else.
+    """
     if output is None or not output.is_file():
         return set()
     found = set()
@@ -184,11 +219,22 @@ def _already(output: Path | None) -> set[str]:
         for line in file:
             try:
                 row = json_module.loads(line)
-                found.add(f"{row['project']}/{row['id']}")
-            except (ValueError, KeyError, TypeError):
-                break
+                name = f"{row['project']}/{row['id']}"
+                same = row.get("rules") == rules
+            except (ValueError, KeyError, TypeError, AttributeError) as e:
+                if not line.endswith(b"\n") and LINE_BEGINS.startswith(line[: len(LINE_BEGINS)]):
+                    break  # the run that wrote it was cut here
+                raise WrongCallError(
+                    f"{output.name} is no file of signals. Name another, or delete it"
+                ) from e
+            if not same:
+                raise WrongCallError(
+                    f"{output.name} holds signals found by other profiles, thresholds or kinds. "
+                    "Name another file, or delete it"
+                )
             if not line.endswith(b"\n"):
                 break
+            found.add(name)
             whole += len(line)
     with output.open("r+b") as file:
         file.truncate(whole)
@@ -211,25 +257,37 @@ def _document(result: Analysis, kinds: list[str] | None) -> dict[str, Any]:
     }
 
 
-def _print(result: Analysis, kinds: list[str] | None) -> None:
-    for d in result.detected:
-        found = [s for s in d.signals if not kinds or s.kind in kinds]
-        name = f" by {d.profile}" if len(result.detected) > 1 else ""
-        if not found:
-            console.print(
-                f"[bold]{shown(result.id)}[/bold]{shown(name)}: no signals", highlight=False
-            )
+def _found(result: Analysis, kinds: list[str] | None) -> dict[str, list[Signal]]:
+    """Give the signals asked for, by profile."""
+    return {
+        d.profile: [s for s in d.signals if not kinds or s.kind in kinds] for d in result.detected
+    }
+
+
+def _print(name: str, found: dict[str, list[Signal]]) -> None:
+    for profile, signals_ in found.items():
+        by = f" by {profile}" if len(found) > 1 else ""
+        if not signals_:
+            console.print(f"[bold]{shown(name)}[/bold]{shown(by)}: no signals", highlight=False)
             continue
-        console.print(f"[bold]{shown(result.id)}[/bold]{shown(name)}", highlight=False)
+        console.print(f"[bold]{shown(name)}[/bold]{shown(by)}", highlight=False)
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column(justify="right", style="cyan", no_wrap=True)
         table.add_column(style="yellow", no_wrap=True)
         table.add_column(overflow="fold")
         table.add_column(justify="right", style="dim", no_wrap=True)
-        for s in found:
+        for s in signals_:
             words = shown(in_words(s, with_moment=False))
             table.add_row(seconds(s.offset_ms), s.kind, words, f"{s.confidence:.0%}")
         console.print(table)
+
+
+def _print_counts(counts: Counter[str], with_signals: int, of: int) -> None:
+    said = ", ".join(f"{n} {kind}" for kind, n in counts.most_common())
+    console.print(
+        f"[bold]{with_signals} of {of} recordings[/bold] have signals{': ' if said else ''}{said}",
+        highlight=False,
+    )
 
 
 def _print_comparison(report: Comparison) -> None:

@@ -13,7 +13,7 @@ Datasets: the tables of many recordings in few large files, kept up to date.
 ```
 
 `ledger` has those files, `plan` decides what to build, `parts` builds it, `build` drives.
-`bigquery` and `dlt_source` load the same tables elsewhere.
+`bigquery` and `dlt_source` load the same tables elsewhere. Normative text: ``spec/dataset.md``.
 """
 
 from replayport.errors import ReplayError

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -29,8 +29,8 @@ from replayport.dataset import DatasetError
 from replayport.dataset.build import DatasetReport, chosen_tables
 from replayport.dataset.days import Key, current_members, days_of
 from replayport.dataset.ledger import Member
-from replayport.dataset.parts import ParquetFile, PartTask, PartWritten, write_rows
-from replayport.dataset.registry import register_day
+from replayport.dataset.parts import ParquetFile, PartWritten, write_rows
+from replayport.dataset.registry import log_write, register_day
 from replayport.errors import MissingExtraError, ReplayError, SettingsError
 from replayport.format.tables import TABLES, TIME_TYPE, Column, rows_batch
 
@@ -116,12 +116,17 @@ def load_bigquery(
         known = loader.ledger()
     report = DatasetReport(to, names)
     said = _said(names)
+    logged = False
     for day, wanted in days_of(archive, list(known), since_ms=since_ms, until_ms=until_ms):
         before, before_said = known.get(day, ([], {said}))
         found = current_members(archive, before, wanted, rejected=report.rejected)
         current = {key: member for key, member in found.items() if key not in without}
         same = {m.key: m.revision for m in before} == {k: m.revision for k, m in current.items()}
         if not (same and before_said == {said}):
+            if current and not logged:
+                asked = archive.catalog.count(since_ms=since_ms, until_ms=until_ms)
+                log_write(archive, to, form="bigquery", tables=names, asked=asked)
+                logged = True
             form = f"bigquery:{','.join(names)}"
             register_day(archive, to, day, [*before, *current.values()], form=form)
             with _speaking(), tempfile.TemporaryDirectory(prefix="replayport-") as scratch:
@@ -368,16 +373,19 @@ class _Loader:
         tables: Sequence[str],
         scratch: Path,
         report: DatasetReport,
-    ) -> dict[str, int]:
+    ) -> Mapping[str, int]:
         """Write a day's files; again without the recordings that failed, until none does."""
         while True:
             members = sorted(current.values(), key=lambda m: (m.start_ms, m.key))
-            result = PartWritten("", None)
-            rows = {}
-            for name in tables:
-                task = PartTask(archive.store, None, "", name, "parquet", members)
-                with closing(_DayFile(scratch / name, TABLES[name].schema, at)) as writer:
-                    rows[name] = write_rows(task, writer, result)
+            result = PartWritten()
+            with ExitStack() as stack:
+                writers = {
+                    name: stack.enter_context(
+                        closing(_DayFile(scratch / name, TABLES[name].schema, at))
+                    )
+                    for name in tables
+                }
+                rows = write_rows(archive.store, members, writers, result)
             if not result.damaged and not result.changed:
                 return rows
             for key, why in result.damaged.items():

@@ -3,7 +3,7 @@ Builds a dataset, or brings one up to date.
 
 ```
 catalog ──days──> the day's manifests listed (one request a project and day)
-                    └─ read where new or changed ──> plan_day ──> tasks: part, table
+                    └─ read where new or changed ──> plan_day ──> tasks: part, tables
                                                                     │ process pool
    dataset.json, _ledger <──a day whose parts are all there────────┘
 ```
@@ -59,15 +59,18 @@ from replayport.dataset.ledger import (
 )
 from replayport.dataset.parts import PartTask, PartWritten, write_part
 from replayport.dataset.plan import Plan, plan_day
-from replayport.dataset.registry import register_day
-from replayport.format.tables import TABLES
+from replayport.dataset.registry import log_write, register_day
+from replayport.format.tables import TABLES, WORKED_OUT
 from replayport.store import Lease, Store
 
 PART_BYTES: Final = 128 * 2**20
 """Of the recordings' compressed events in one part, about what its file is large."""
 
-SMALL_TASK_BYTES: Final = 2 * 2**20
-"""Starting a process takes about as long as writing so much."""
+SMALL_WORK_BYTES: Final = 2 * 2**20
+"""Starting processes takes about as long as writing so much."""
+
+RECORDING_COSTS_BYTES: Final = 50_000
+"""Opening a recording, however small, takes about as long as writing so much."""
 
 LEASE_TTL_S: Final = 300.0
 _TASKS_A_WORKER: Final = 2
@@ -237,12 +240,12 @@ def build_into(
 
 @dataclass(slots=True)
 class _Building:
-    """A part on its way: one task a table."""
+    """A part on its way: one task a group of tables."""
 
     day: _DayWork
     members: list[Member]
     waiting: int = 0
-    results: dict[str, PartWritten] = field(default_factory=dict)
+    results: list[PartWritten] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -280,6 +283,8 @@ class _Run:
         self._without = without
         self._on_progress = on_progress
         self._renewed_s = time.monotonic()
+        self._asked = 0
+        self._logged = False
         self.report = DatasetReport(store.url, tables)
 
     def all_days(
@@ -288,6 +293,7 @@ class _Run:
         """Plan day after day, keeping the pool busy; write a day down when it is there."""
         running: dict[Future[PartWritten], _Building] = {}
         known = ledger_days(self._store)
+        self._asked = self._archive.catalog.count(since_ms=since_ms, until_ms=until_ms)
         for day, wanted in days_of(self._archive, known, since_ms=since_ms, until_ms=until_ms):
             work = self._plan(day, wanted)
             for building in self._start(work):
@@ -318,6 +324,7 @@ class _Run:
         )
         self.report.count(members, current)
         if plan.build:
+            self._log()
             register_day(
                 self._archive,
                 self._store.url,
@@ -328,6 +335,18 @@ class _Run:
         done = sum(len(part.members) for part in plan.keep)
         self._on_progress(done, day)
         return _DayWork(day, before, plan, parts=self._refreshed(plan.keep, current))
+
+    def _log(self) -> None:
+        """Say once a run, before the first file, that recordings leave the archive."""
+        if not self._logged:
+            log_write(
+                self._archive,
+                self._store.url,
+                form=self._file_format,
+                tables=self._tables,
+                asked=self._asked,
+            )
+            self._logged = True
 
     @staticmethod
     def _refreshed(parts: Sequence[Part], current: Mapping[tuple[str, str], Member]) -> list[Part]:
@@ -356,15 +375,22 @@ class _Run:
     def _submit(
         self, building: _Building, pool: Executor, running: dict[Future[PartWritten], _Building]
     ) -> None:
-        building.waiting = len(self._tables)
-        building.results = {}
+        building.results = []
         name = self._part_id(building.members)
-        for table in self._tables:
+        groups = [
+            group
+            for group in (
+                [t for t in self._tables if t in WORKED_OUT],
+                [t for t in self._tables if t not in WORKED_OUT],
+            )
+            if group
+        ]
+        building.waiting = len(groups)
+        for group in groups:
             task = PartTask(
                 self._archive.store,
                 self._store,
-                part_key(table, building.day.day, name, self._file_format),
-                table,
+                {t: part_key(t, building.day.day, name, self._file_format) for t in group},
                 self._file_format,
                 building.members,
             )
@@ -377,11 +403,11 @@ class _Run:
         for future in done:
             building = running.pop(future)
             result = future.result()
-            building.results[result.table] = result
+            building.results.append(result)
             building.waiting -= 1
             if building.waiting:
                 continue
-            bad = {k for r in building.results.values() for k in (*r.damaged, *r.changed)}
+            bad = {k for r in building.results for k in (*r.damaged, *r.changed)}
             if bad:
                 self._leave_out(building)
                 building.members = [m for m in building.members if m.key not in bad]
@@ -395,8 +421,8 @@ class _Run:
 
     def _leave_out(self, building: _Building) -> None:
         before = {m.key for part in building.day.before for m in part.members}
-        damaged = {k: why for r in building.results.values() for k, why in r.damaged.items()}
-        changed = {k for r in building.results.values() for k in r.changed} - damaged.keys()
+        damaged = {k: why for r in building.results for k, why in r.damaged.items()}
+        changed = {k for r in building.results for k in r.changed} - damaged.keys()
         for key, why in damaged.items():
             self.report.rejected["/".join(key)] = why
         self.report.left_for_later += ["/".join(key) for key in sorted(changed)]
@@ -406,7 +432,7 @@ class _Run:
         self._on_progress(len(damaged) + len(changed), building.day.day)
 
     def _part_done(self, building: _Building) -> None:
-        files = {t: r.file for t, r in building.results.items() if r.file is not None}
+        files = {t: file for r in building.results for t, file in r.files.items()}
         part = Part(
             id=self._part_id(building.members),
             members=building.members,
@@ -482,16 +508,18 @@ class _Here(Executor):
 
 
 class _Processes(_Here):
-    """A pool that starts with the first task worth a process; small ones are done here."""
+    """A pool that starts once there was work enough for it; until then tasks are done here."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
+        self._work_bytes = 0
         self._pool: ProcessPoolExecutor | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         task = args[0]
         if self._pool is None:
-            if sum(m.bytes for m in task.members) < SMALL_TASK_BYTES:
+            self._work_bytes += sum(m.bytes + RECORDING_COSTS_BYTES for m in task.members)
+            if self._work_bytes < SMALL_WORK_BYTES:
                 return super().submit(fn, *args, **kwargs)
             # Not fork: stores and Arrow have threads, which a fork leaves in any state.
             self._pool = ProcessPoolExecutor(

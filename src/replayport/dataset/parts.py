@@ -1,8 +1,8 @@
 """
-Writes one table of one part: rows of many recordings into one file, then into the store.
+Writes some tables of one part: rows of many recordings into a file each, then into the store.
 
 ```
-recordings in order ──table_batches──> gathered to row groups ──> a temporary file ──> store
+recordings in order ──tables_batches──> gathered to row groups ──> temporary files ──> store
 ```
 
 Runs in a process of its own, so everything it takes and gives can be pickled.
@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import gzip
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -26,7 +27,7 @@ from replayport.dataset.ledger import Member, PartFile, revision_of
 from replayport.errors import RecordingError
 from replayport.format.reader import Recording
 from replayport.format.schema import MANIFEST_FILE
-from replayport.format.tables import TABLES, table_batches
+from replayport.format.tables import TABLES, tables_batches
 from replayport.recording import Manifest, recording_prefix
 from replayport.store import Store
 
@@ -58,26 +59,22 @@ class PartTask:
     """What to write."""
 
     archive: Store
-    dataset: Store | None
-    """Where to; None keeps the file at ``path``."""
-    key: str
-    """Of the file in the dataset."""
-    table: str
+    dataset: Store
+    """Where to."""
+    keys: Mapping[str, str]
+    """Of each table's file in the dataset."""
     file_format: str
     members: Sequence[Member]
-    path: str = ""
-    """Of the file, when it is kept here."""
 
 
 @dataclass(slots=True)
 class PartWritten:
     """What became of a `PartTask`."""
 
-    table: str
-    file: PartFile | None
-    """None until it is there."""
+    files: dict[str, PartFile] = field(default_factory=dict)
+    """By table; empty until all are there."""
     damaged: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Recordings that do not read, with the reason; then the file is not to be used."""
+    """Recordings that do not read, with the reason; then no file is to be used."""
     changed: set[tuple[str, str]] = field(default_factory=set)
     """Recordings that are not what was planned with: somebody rewrote or erased them."""
 
@@ -163,39 +160,57 @@ WRITERS: Final[dict[str, Callable[[Path, pa.Schema], Writer]]] = {
 
 
 def write_part(task: PartTask) -> PartWritten:
-    """Write the file and put it into the dataset; nothing is put when a recording fails."""
-    schema = TABLES[task.table].schema
-    result = PartWritten(task.table, None)
+    """Write the files and put them into the dataset; nothing is put when a recording fails."""
+    result = PartWritten()
     with tempfile.TemporaryDirectory(prefix="replayport-") as scratch:
-        path = Path(task.path) if task.path else Path(scratch) / "part"
-        with closing(WRITERS[task.file_format](path, schema)) as writer:
-            rows = write_rows(task, writer, result)
+        paths = {table: Path(scratch) / table for table in task.keys}
+        with ExitStack() as stack:
+            writers = {
+                table: stack.enter_context(
+                    closing(WRITERS[task.file_format](path, TABLES[table].schema))
+                )
+                for table, path in paths.items()
+            }
+            rows = write_rows(task.archive, task.members, writers, result)
         if result.damaged or result.changed:
             return result
-        result.file = PartFile(rows, path.stat().st_size if rows else 0)
-        if rows and task.dataset is not None:
-            task.dataset.put(task.key, path)
+        for table, key in task.keys.items():
+            size = paths[table].stat().st_size if rows[table] else 0
+            result.files[table] = PartFile(rows[table], size)
+            if rows[table]:
+                task.dataset.put(key, paths[table])
     return result
 
 
-def write_rows(task: PartTask, writer: Writer, result: PartWritten) -> int:
+def write_rows(
+    archive: Store,
+    members: Sequence[Member],
+    writers: Mapping[str, Writer],
+    result: PartWritten,
+) -> Counter[str]:
     """
     Write the rows of all recordings that read; the others are named in ``result``.
 
+    Args:
+        archive: Where the recordings are.
+        members: Which, in order.
+        writers: One for each table wanted.
+        result: Takes what is damaged or changed.
+
     Returns:
-        The number of rows.
+        The number of rows by table.
     """
-    rows = 0
-    for member in task.members:
+    rows: Counter[str] = Counter()
+    for member in members:
         try:
-            recording = open_member(task.archive, member)
+            recording = open_member(archive, member)
             if recording is None:
                 result.changed.add(member.key)
                 continue
-            for batch in table_batches(recording, task.table):
+            for table, batch in tables_batches(recording, list(writers)):
                 if not result.damaged and not result.changed:  # else only looking on
-                    writer.write(batch)
-                rows += batch.num_rows
+                    writers[table].write(batch)
+                rows[table] += batch.num_rows
         except RecordingError as e:
             result.damaged[member.key] = str(e)
     return rows

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from replayport.archive import Archive
+from replayport.audit import AuditLog, this_actor
 from replayport.dataset.ledger import Member
 from replayport.ledger import LEDGER, Ledger, Made
 
@@ -47,6 +48,27 @@ def register_day(
             form=form,
             key=key,
         )
+    )
+
+
+def log_write(archive: Archive, url: str, *, form: str, tables: Sequence[str], asked: int) -> None:
+    """
+    Say in the audit log that recordings are about to be written to a dataset.
+
+    Args:
+        archive: Where they come from.
+        url: Of the dataset. One in memory is not logged: it leaves with this process.
+        form: ``parquet``, ``jsonl`` or ``bigquery``.
+        tables: What is written of them.
+        asked: How many recordings the run is about, new or not.
+    """
+    if url.startswith("memory:"):
+        return
+    AuditLog(archive).append(
+        "dataset.write",
+        actor=this_actor(),
+        target=f"dataset:{url}",
+        detail={"format": form, "tables": list(tables), "recordings_asked": asked},
     )
 
 

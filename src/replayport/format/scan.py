@@ -188,9 +188,12 @@ def select_schema(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
     Raises:
         KeyError: One is not there.
     """
-    unknown = [name for name in columns if name not in schema.names]
+    names = schema.names  # a list made anew each time
+    if list(columns) == names:
+        return schema
+    unknown = [name for name in columns if name not in names]
     if unknown:
-        raise KeyError(f"no column {unknown[0]!r}. There are: {', '.join(schema.names)}")
+        raise KeyError(f"no column {unknown[0]!r}. There are: {', '.join(names)}")
     return pa.schema([schema.field(name) for name in columns])
 
 

@@ -19,15 +19,16 @@ features     one row a recording           <- events, analysis/features.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from replayport.analysis.actions import ActionLog
 from replayport.analysis.columns import COLUMNS as ANALYSIS_COLUMNS
 from replayport.analysis.columns import Columns
 from replayport.analysis.console import CONSOLE_KINDS, console_row
@@ -36,7 +37,8 @@ from replayport.analysis.features import FEATURES, measure
 from replayport.analysis.moments import ElementLookup, nothing_known
 from replayport.analysis.network import NETWORK_KINDS, NetworkEvent, requests_of
 from replayport.analysis.profiles import DEFAULT_PROFILE, PROFILES
-from replayport.analysis.signals import detect
+from replayport.analysis.reading import ActionReader
+from replayport.analysis.signals import detect, judged_kinds
 from replayport.analysis.tables import ACTIONS_SCHEMA, actions_table
 from replayport.format.scan import select_schema
 from replayport.format.schema import ANALYTICS_FILE, EVENTS_FILE, EVENTS_SCHEMA
@@ -52,6 +54,10 @@ LATEST_MS: Final = 253_402_300_799_999
 """The last millisecond calendars of databases have; later times are null in ``time``."""
 
 BATCH_ROWS: Final = 16_384
+
+HELD_BYTES: Final = 32 * 2**20
+"""A recording whose decoded texts are no more than this is read once for an analysis, not twice."""
+
 _MS_TYPE: Final = pa.timestamp("ms", tz="UTC")
 
 
@@ -65,6 +71,11 @@ class Column:
     nullable: bool = True
 
 
+_Read: TypeAlias = Callable[
+    ["Recording", Sequence[str], Collection[str] | None], Iterator[pa.RecordBatch]
+]
+
+
 @dataclass(frozen=True)
 class Table:
     """One of the tables."""
@@ -74,7 +85,7 @@ class Table:
     columns: Sequence[Column]
     cluster_by: Sequence[str]
     """Columns a warehouse sorts by inside a day."""
-    read: Callable[[Recording, Sequence[str], Collection[str] | None], Iterator[pa.RecordBatch]]
+    read: _Read
     """Yields batches with the columns asked for; the last argument is kinds of events."""
 
     @cached_property
@@ -121,6 +132,29 @@ def table_batches(
     wanted = list(columns) if columns is not None else table.schema.names
     select_schema(table.schema, wanted)
     return table.read(recording, wanted, kinds)
+
+
+def tables_batches(
+    recording: Recording, names: Sequence[str]
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """
+    Yield the rows of several tables of one recording, with all columns.
+
+    What some of them are worked out of is read and walked through once.
+
+    Args:
+        recording: Where from.
+        names: Keys of `TABLES`; the rows come table after table.
+    """
+    work = _Work(recording, names)
+    for name in names:
+        wanted = TABLES[name].schema.names
+        if (worked_out := WORKED_OUT.get(name)) is not None:
+            batches = worked_out(work, wanted)
+        else:
+            batches = TABLES[name].read(recording, wanted, None)
+        for batch in batches:
+            yield name, batch
 
 
 def time_column(timestamp_ms: pa.Array) -> pa.Array:
@@ -190,15 +224,6 @@ def _read_analytics(
         yield with_key(recording.manifest, batch, schema)
 
 
-def _read_actions(
-    recording: Recording, columns: Sequence[str], _: Collection[str] | None
-) -> Iterator[pa.RecordBatch]:
-    schema, stored = _made("actions", columns)
-    table = actions_table(recording.action_log().actions).select(stored)
-    for batch in table.to_batches(max_chunksize=BATCH_ROWS):
-        yield with_key(recording.manifest, batch, schema)
-
-
 def _read_console(
     recording: Recording, columns: Sequence[str], _: Collection[str] | None
 ) -> Iterator[pa.RecordBatch]:
@@ -226,15 +251,63 @@ def _read_network(
     yield from _rows_batches(recording.manifest, requests_of(events), schema)
 
 
-def _read_signals(
-    recording: Recording, columns: Sequence[str], _: Collection[str] | None
-) -> Iterator[pa.RecordBatch]:
+class _Work:
+    """
+    What actions, signals and features of a recording are made of: one reading, one walk.
+
+    Args:
+        recording: Whose.
+        names: The tables wanted; for one alone no more is done than it needs.
+
+    Memory:
+        The events an analysis needs, when they are no more than `HELD_BYTES`; else one row
+        group of them, and they are read twice.
+    """
+
+    def __init__(self, recording: Recording, names: Collection[str]) -> None:
+        self.manifest = recording.manifest
+        self._recording = recording
+        self._mobile = recording.manifest.snapshot_source == "mobile"
+        self._walked = "signals" in names and not self._mobile
+        self._reader = ActionReader() if self._walked and "actions" in names else None
+        self._held: list[pa.RecordBatch] | None = None
+
+    def _batches(self) -> Iterable[pa.RecordBatch]:
+        if self._held is None and self.manifest.raw_bytes <= HELD_BYTES:
+            self._held = list(self._recording.batches(ANALYSIS_COLUMNS))
+        return self._recording.batches(ANALYSIS_COLUMNS) if self._held is None else self._held
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The events as arrays."""
+        return Columns.from_batches(self._batches(), mobile=self._mobile)
+
+    @cached_property
+    def elements(self) -> ElementLookup:
+        """What elements were called."""
+        if not self._walked:
+            return nothing_known
+        return know_elements(self._batches(), self.columns, actions=self._reader)
+
+    @cached_property
+    def actions(self) -> ActionLog:
+        """What the user did."""
+        if self._reader is None:
+            return self._recording.action_log()
+        _ = self.elements  # the walk that feeds the reader
+        return self._reader.finish()
+
+
+def _actions_of(work: _Work, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    schema, stored = _made("actions", columns)
+    table = actions_table(work.actions.actions).select(stored)
+    for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+        yield with_key(work.manifest, batch, schema)
+
+
+def _signals_of(work: _Work, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     schema = select_schema(TABLES["signals"].schema, columns)
-    read = _analysis_columns(recording)
-    lookup: ElementLookup = nothing_known
-    if not read.mobile:
-        lookup = know_elements(recording.batches(ANALYSIS_COLUMNS), read)
-    found = detect(read, PROFILES[DEFAULT_PROFILE], lookup)
+    found = detect(work.columns, PROFILES[DEFAULT_PROFILE], work.elements)
     rows = [
         {
             **signal.to_json(),
@@ -244,24 +317,38 @@ def _read_signals(
         }
         for signal in found.signals
     ]
-    yield from _rows_batches(recording.manifest, rows, schema)
+    yield from _rows_batches(work.manifest, rows, schema)
 
 
-def _read_features(
-    recording: Recording, columns: Sequence[str], _: Collection[str] | None
-) -> Iterator[pa.RecordBatch]:
+def _features_of(work: _Work, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     schema = select_schema(TABLES["features"].schema, columns)
     row = {
         name: _json(value) if isinstance(value, list | tuple | set | frozenset) else value
-        for name, value in measure(_analysis_columns(recording)).items()
+        for name, value in measure(work.columns).items()
     }
-    row["timestamp_ms"] = recording.manifest.start_ms
-    yield from _rows_batches(recording.manifest, [row], schema)
+    profile = PROFILES[DEFAULT_PROFILE]
+    judged = judged_kinds(work.columns, profile)
+    row["findings"] = _json(sorted(work.columns.findings))
+    row["signals_not_judged"] = _json([kind for kind in profile.rules if kind not in judged])
+    row["timestamp_ms"] = work.manifest.start_ms
+    yield from _rows_batches(work.manifest, [row], schema)
 
 
-def _analysis_columns(recording: Recording) -> Columns:
-    mobile = recording.manifest.snapshot_source == "mobile"
-    return Columns.from_batches(recording.batches(ANALYSIS_COLUMNS), mobile=mobile)
+WORKED_OUT: Final[Mapping[str, Callable[[_Work, Sequence[str]], Iterator[pa.RecordBatch]]]] = {
+    "actions": _actions_of,
+    "signals": _signals_of,
+    "features": _features_of,
+}
+"""Tables that are not read but worked out, all from the same."""
+
+
+def _work_out(name: str) -> _Read:
+    def read(
+        recording: Recording, columns: Sequence[str], _: Collection[str] | None
+    ) -> Iterator[pa.RecordBatch]:
+        return WORKED_OUT[name](_Work(recording, (name,)), columns)
+
+    return read
 
 
 def _json(value: object) -> str:
@@ -460,7 +547,7 @@ TABLES: Final[dict[str, Table]] = {
                 ),
             ),
             ("project", "kind", "recording_id"),
-            _read_actions,
+            _work_out("actions"),
         ),
         Table(
             "console",
@@ -529,7 +616,7 @@ TABLES: Final[dict[str, Table]] = {
                 _need("findings", pa.string(), "What was not known, a JSON list of codes."),
             ),
             ("project", "kind", "recording_id"),
-            _read_signals,
+            _work_out("signals"),
         ),
         Table(
             "features",
@@ -541,9 +628,15 @@ TABLES: Final[dict[str, Table]] = {
                     Column(f.name, _FEATURE_TYPES.get(f.type, pa.string()), _sentence(f.meaning))
                     for f in FEATURES
                 ),
+                Column("findings", pa.string(), "What could not be known, a JSON list of codes."),
+                Column(
+                    "signals_not_judged",
+                    pa.string(),
+                    "Kinds of signal it has no rows of because they cannot be known, a JSON list.",
+                ),
             ),
             ("project", "recording_id"),
-            _read_features,
+            _work_out("features"),
         ),
     )
 }

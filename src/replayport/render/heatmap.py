@@ -136,7 +136,7 @@ def picture(heat: Heat, kind: str, still: Still, *, title: str) -> bytes:
     out = image.new("RGBA", (still.width_px, still.height_px + head), (24, 26, 31, 255))
     pen = image_draw.Draw(out)
     pen.text((14, 8), title, fill=(255, 255, 255, 255), font_size=18)
-    pen.text((14, 33), _facts(heat, kind), fill=(190, 196, 206, 255), font_size=14)
+    pen.text((14, 33), _facts(heat, kind, still.width_px), fill=(190, 196, 206, 255), font_size=14)
     if still.width_px >= 700:
         _legend(pen, still.width_px - 234, 20, kind)
     out.paste(page, (0, head))
@@ -152,12 +152,13 @@ def _legend(pen: Any, x: int, y: int, kind: str) -> None:
     pen.text((x + 168, y), words[1], fill=(190, 196, 206, 255), font_size=13)
 
 
-def _facts(heat: Heat, kind: str) -> str:
-    total = {
-        "move": "",
-        "scroll": "",
-    }.get(kind, f"{(heat.cells.get(kind, {}) and sum(heat.cells[kind].values())) or 0} clicks, ")
-    return f"{heat.viewport}: {total}{heat.visits} visits in {heat.recordings} recordings"
+def _facts(heat: Heat, kind: str, width_px: int) -> str:
+    clicks = sum(heat.cells.get(kind, {}).values())
+    counted = {"move": "", "scroll": ""}.get(kind, f"{clicks} clicks, ")
+    said = f"{heat.viewport}: {counted}{heat.visits} visits in {heat.recordings} recordings"
+    share = 0.0 if kind == "scroll" else heat.scaled(kind, width_px)
+    # What was scaled may lie beside what was meant: said, so that nobody wonders.
+    return f"{said}; {share:.0%} of it scaled from other widths" if share >= 0.005 else said
 
 
 def _png(picture_: Image) -> bytes:
@@ -166,7 +167,7 @@ def _png(picture_: Image) -> bytes:
     return out.getvalue()
 
 
-def document(pages: Sequence[tuple[Heat, Still]], kind: str, *, title: str, address: str) -> bytes:
+def document(pages: Sequence[tuple[Heat, Still]], kind: str, *, title: str) -> bytes:
     """
     Give one HTML page with a heatmap of each class of viewport.
 
@@ -174,7 +175,6 @@ def document(pages: Sequence[tuple[Heat, Still]], kind: str, *, title: str, addr
         pages: Heat, and the page it is drawn on.
         kind: What is drawn.
         title: In the window's title and at the top.
-        address: The pattern asked for.
     """
     parts = "".join(_section(heat, kind, still, n) for n, (heat, still) in enumerate(pages))
     return (
@@ -184,7 +184,7 @@ def document(pages: Sequence[tuple[Heat, Still]], kind: str, *, title: str, addr
         "img-src data:; style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
-        f"<header><h1>{escape(title)}</h1><p>{escape(address)}</p></header>{parts}"
+        f"<header><h1>{escape(title)}</h1></header>{parts}"
         "</body></html>\n"
     ).encode()
 
@@ -204,7 +204,7 @@ def _section(heat: Heat, kind: str, still: Still, number: int) -> str:
     )
     words = TITLES[kind].lower()
     return (
-        f'<section><h2>{escape(_facts(heat, kind))}</h2><div class="columns"><div class="shown">'
+        f'<section><h2>{escape(_facts(heat, kind, still.width_px))}</h2><div class="columns"><div class="shown">'
         f'<input type="checkbox" id="on{number}" checked><label for="on{number}">heat</label>'
         f'<div class="page"><img alt="The page as recorded" src="{page}">'
         f'<img class="heat" alt="Heat: {escape(words)}" src="{glow}"></div></div>'
@@ -220,8 +220,7 @@ _STYLE: Final = """
 :root{color-scheme:light dark;--line:#d5d8de;--soft:#5b6270}
 @media(prefers-color-scheme:dark){:root{--line:#3a3f49;--soft:#a8b0bd}}
 body{font:15px/1.45 system-ui,sans-serif;margin:0 auto;max-width:1500px;padding:16px}
-h1{font-size:22px;margin:0}h2{font-size:16px;margin:20px 0 8px}h3{font-size:15px;margin:0 0 6px}
-header p{color:var(--soft);margin:2px 0 0;overflow-wrap:anywhere}
+h1{font-size:22px;margin:0;overflow-wrap:anywhere}h2{font-size:16px;margin:20px 0 8px}h3{font-size:15px;margin:0 0 6px}
 .columns{display:grid;grid-template-columns:minmax(0,3fr) minmax(240px,1fr);gap:20px;align-items:start}
 .page{position:relative;border:1px solid var(--line);margin-top:6px}
 .page img{display:block;width:100%;height:auto}.page img:first-child{filter:saturate(.45)}

@@ -338,6 +338,10 @@ TAGS_WITH_ROLES: Final = frozenset(tag for tags in _ROLE_TAGS.values() for tag i
 """Elements that can have a role without saying so."""
 
 
+TAGS_LOOKING_AROUND: Final = frozenset(("header", "footer", "svg"))
+"""Elements whose role depends on what they are in, or what is in them."""
+
+
 def tags_of_role(role: str) -> tuple[str, ...]:
     """Give the tags whose elements can have a role without saying so."""
     return _ROLE_TAGS.get(role, ())

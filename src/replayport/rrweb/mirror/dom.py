@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Final
 
 from replayport.rrweb.events import EventType, IncrementalSource
 from replayport.rrweb.mirror import accessible, css, html
+from replayport.rrweb.mirror.html import attribute_text
 from replayport.rrweb.mirror.index import ElementIndex
 from replayport.rrweb.mirror.selectors import Element, Selectors
 from replayport.rrweb.mirror.tree import BROKEN, NO_ID, NOTHING, Tree
@@ -55,6 +56,7 @@ FINDING_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
 
 _ELEMENT, _DOCUMENT = int(NodeType.ELEMENT), int(NodeType.DOCUMENT)
 _TEXT = int(NodeType.TEXT)
+_INCREMENTAL = int(EventType.INCREMENTAL_SNAPSHOT)
 
 
 class Mirror(Tree):
@@ -105,7 +107,7 @@ class Mirror(Tree):
             data: ``event.data``, parsed. The mirror owns it from here on.
         """
         try:
-            if type_ == EventType.INCREMENTAL_SNAPSHOT:
+            if type_ == _INCREMENTAL:
                 handler = self._HANDLERS.get(source)
                 if handler is None:
                     return
@@ -272,7 +274,7 @@ class Mirror(Tree):
                 break
             node = self._nodes[current]
             if node.get("type") == _ELEMENT:
-                anchor = self._anchor(current)
+                anchor = self._anchor(node)
                 steps.append(anchor or self._step(node))
                 if anchor is not None:
                     break
@@ -395,10 +397,11 @@ class Mirror(Tree):
         own = self.attribute(node_id, "value")
         return first if own is None else own
 
-    def _anchor(self, node_id: int) -> str | None:
+    def _anchor(self, node: Node) -> str | None:
         """Give ``#id`` when the element has an id that no other has."""
-        own = self.attribute(node_id, "id")
-        if not own or self.index.by_attribute("id", own) != [node_id]:
+        attributes = node.get("attributes")
+        own = attribute_text(attributes.get("id")) if isinstance(attributes, dict) else None
+        if not own or self.index.by_attribute("id", own) != [node["id"]]:
             return None
         return "#" + css.escape(own)
 

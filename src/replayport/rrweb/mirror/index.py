@@ -65,6 +65,10 @@ class ElementIndex:
         self._names: dict[int, tuple[Node, str]] = {}
         self._fleeting: dict[int, str] = {}
         """Names that depend on other elements, until anything at all changes."""
+        self._roles: dict[int, tuple[Node, str | None]] = {}
+        """Of elements whose role follows from themselves alone, until they change."""
+        self._of_role: dict[str, list[int]] = {}
+        """Answers of `by_role`, until anything at all changes."""
         self._lost = False
         """Whether there were more changes than notes are kept of."""
 
@@ -122,18 +126,30 @@ class ElementIndex:
         ]
 
     def by_role(self, role: str) -> list[int]:
-        """Give the elements of a role, in no order."""
+        """Give the elements of a role, in no order; the list must not be changed."""
         self._catch_up()
+        if (known := self._of_role.get(role)) is not None:
+            return known
         mirror = self._mirror
         if self._by_tag is None:
             self._by_tag = {}
             _take_tags(self._by_tag, mirror.placed())
         same: dict[int, None] = {}
+        roles = self._roles
         for tag in (SAYS_ROLE, *accessible.tags_of_role(role)):
+            lasts = tag != SAYS_ROLE and tag not in accessible.TAGS_LOOKING_AROUND
             for node_id, node in self._present(self._by_tag.get(tag, {})):
-                if accessible.role_of_node(mirror, node) == role:
+                kept = roles.get(node_id)
+                if kept is not None and kept[0] is node:
+                    own = kept[1]
+                else:
+                    own = accessible.role_of_node(mirror, node)
+                    if lasts:
+                        roles[node_id] = node, own
+                if own == role:
                     same[node_id] = None
-        return list(same)
+        found = self._of_role[role] = list(same)
+        return found
 
     def name(self, node_id: int) -> str:
         """Give an element's accessible name, from the last time when nothing changed."""
@@ -154,6 +170,35 @@ class ElementIndex:
             self._fleeting[node_id] = name
         return name
 
+    def is_only(self, node_id: int, role: str, name: str, *, most: int) -> bool:
+        """
+        Tell whether no other element of a role has a name.
+
+        Args:
+            node_id: The element itself.
+            role: Its role.
+            name: Its name.
+            most: With more elements of the role than this, False.
+        """
+        same = self.by_role(role)
+        if len(same) > most:
+            return False
+        # As `name` for each, without asking each time whether something changed.
+        mirror, names, fleeting = self._mirror, self._names, self._fleeting
+        for other in same:
+            if other == node_id:
+                continue
+            kept = names.get(other)
+            if kept is not None and kept[0] is mirror.node(other):
+                said = kept[1]
+            elif (noted := fleeting.get(other)) is not None:
+                said = noted
+            else:
+                said = self.name(other)
+            if said == name:
+                return False
+        return True
+
     def _present(self, found: dict[int, Node]) -> list[tuple[int, Node]]:
         """Give the entries that are still on the page, and drop the others."""
         gone = [i for i, node in found.items() if self._mirror.node(i) is not node]
@@ -169,16 +214,20 @@ class ElementIndex:
             self._notes.clear()
             self._names.clear()
             self._fleeting.clear()
+            self._roles.clear()
+            self._of_role.clear()
             return
         if not self._notes:
             return
         notes = set(self._notes)
         self._notes.clear()
         self._fleeting.clear()
+        self._of_role.clear()
         changed: list[Node] = []
         seen: set[int] = set()
-        names = self._names
+        names, roles = self._names, self._roles
         for node_id in notes:
+            roles.pop(node_id, None)
             node = mirror.node(node_id)
             if node is None:
                 continue
@@ -200,9 +249,10 @@ class ElementIndex:
 
 
 def _take_attributes(found: dict[tuple[str, str], dict[int, Node]], nodes: Iterable[Node]) -> None:
+    none_of = _INDEXED_SET.isdisjoint
     for node in nodes:
         attributes = node.get("attributes")
-        if not attributes or not isinstance(attributes, dict):
+        if not attributes or type(attributes) is not dict or none_of(attributes):
             continue
         for name in _INDEXED_SET.intersection(attributes):
             value = attributes[name]
@@ -223,12 +273,15 @@ def _take_tags(found: dict[str, dict[int, Node]], nodes: Iterable[Node]) -> None
     can_have = accessible.TAGS_WITH_ROLES
     for node in nodes:
         tag = node.get("tagName")
-        if not isinstance(tag, str):
+        if type(tag) is not str:
             continue
         if tag not in can_have and not tag.islower():
             tag = tag.lower()
         if tag in can_have:
-            found.setdefault(tag, {})[node["id"]] = node
+            same = found.get(tag)
+            if same is None:
+                same = found[tag] = {}
+            same[node["id"]] = node
         attributes = node.get("attributes")
-        if attributes and isinstance(attributes, dict) and "role" in attributes:
+        if attributes and type(attributes) is dict and "role" in attributes:
             found.setdefault(SAYS_ROLE, {})[node["id"]] = node

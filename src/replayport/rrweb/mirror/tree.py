@@ -297,17 +297,20 @@ class Tree:
         pending = list(adds)
         while pending:
             for add in pending:
-                ready = [add]
-                while ready:
-                    current = ready.pop()
+                ready = None
+                current = add
+                while True:
                     try:
                         needed = self._add(current)
                         if needed is not None:
                             waiting.setdefault(needed, []).append(current)
                         elif waiting and (found := waiting.pop(current["node"]["id"], None)):
-                            ready.extend(reversed(found))
+                            ready = [*(ready or ()), *reversed(found)]
                     except BROKEN:
                         self.findings["damaged_event"] += 1
+                    if not ready:
+                        break
+                    current = ready.pop()
             # What a frame's document brought was not waited for one by one.
             came = [needed for needed in waiting if needed in self._nodes]
             pending = [add for needed in came for add in waiting.pop(needed)]
@@ -358,7 +361,24 @@ class Tree:
         if previous_id == NO_ID or next_id == NO_ID:
             self._unplaced[node_id] = node, add
             return None
-        self._put(parent, node, after, nodes.get(previous_id) if previous_id else None)
+        below = parent["childNodes"]
+        if (
+            previous_id
+            or self._places
+            or len(below) > LINEAR_CHILDREN
+            or parent.get("type") != _ELEMENT
+            or parent.get("tagName") in _LISTED_TAGS
+        ):
+            self._put(parent, node, after, nodes.get(previous_id) if previous_id else None)
+        else:  # what nearly every add is: `_put` without its special cases
+            parents = self._parents
+            if after is None or parents.get(after["id"]) != parent_id:
+                below.append(node)
+            else:
+                below.insert(self._position(parent, after), node)
+            parents[node_id] = parent_id
+            if self._index is not None:
+                self._index.note(node_id)
         if self._unplaced and (previous_id or next_id):
             self._place_neighbours(parent, node, add)
         if self._documents and node_id in self._documents:

@@ -131,6 +131,20 @@ def test_the_file_is_its_owners_only(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_those_of_the_first_version_are_brought_along(url):
+    with Accounts.open(url) as accounts:
+        accounts.shares.put(ROWS["shares"])
+        with accounts.transaction() as db:
+            db.exec_driver_sql("ALTER TABLE replayport_shares DROP COLUMN profile")
+            db.exec_driver_sql("UPDATE replayport_accounts_schema SET version = 1")
+    for _ in range(2):
+        with Accounts.open(url) as accounts:
+            assert accounts.shares.list() == [ROWS["shares"]]
+            assert accounts.shares.change("l", profile="gdpr")
+            assert accounts.shares.get("l").profile == "gdpr"
+            assert accounts.shares.change("l", profile="")
+
+
 def test_another_version_and_damage_are_named(tmp_path):
     path = tmp_path / "a.sqlite"
     with Accounts.open(path) as accounts, accounts.transaction() as db:

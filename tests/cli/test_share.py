@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.cli.command import run, run_json
-from tests.support.builders import START_MS, draft
+from tests.support.builders import START_MS, draft, full_snapshot, meta
 
 from replayport.archive import Archive
 from replayport.audit import AuditLog
@@ -42,6 +42,23 @@ def test_a_link_is_made_listed_and_revoked(archive):
     assert actions == ["share.create", "share.create", "share.revoke"]
 
 
+def test_what_is_hidden_is_chosen_and_written_down(archive):
+    with Archive.open(archive) as opened:
+        opened.write(draft([meta(), full_snapshot(text="4111 1111 1111 1111")], session_id="s-3"))
+    assert run_json("share", "s-3", "--archive", archive)["profile"] == ""
+    strict = run_json("share", "s-3", "--archive", archive, "--redact", "strict")
+    assert (strict["profile"], strict.get("finds")) == ("strict", None)
+    raw = run_json("share", "s-3", "--archive", archive, "--raw")
+    assert raw["profile"] == "off"
+    assert raw["finds"] > 0
+    shown = run("share", "s-3", "--archive", archive, "--raw")
+    assert "unredacted" in shown.stderr
+    assert "4111" not in shown.output
+    with Archive.open(archive) as opened:
+        said = [e.detail.get("profile") for e in AuditLog(opened).entries()]
+    assert said == [None, "strict", "off", "off"]
+
+
 def test_a_password_is_asked_for_and_kept_out(archive):
     from typer.testing import CliRunner
 
@@ -73,6 +90,8 @@ def test_links_begin_with_the_public_address(archive):
         ("s-1", "--start", "noon"),
         ("s-1", "--start", "5", "--end", "5"),
         ("s-1", "--embed-in", "javascript:x"),
+        ("s-1", "--raw", "--redact", "gdpr"),
+        ("s-1", "--redact", "my.toml"),
         ("revoke", "none"),
         ("s-1", "extra"),
     ],

@@ -97,6 +97,9 @@ def test_a_password_gives_a_grant_for_its_link_only(sharing):
         {"password": ""},
         {"password": "x" * 1001},
         {"embed_in": ["javascript:alert(1)"]},
+        {"profile": "nothing"},
+        {"profile": "/etc/passwd"},
+        {"profile": "gdpr.toml"},
     ],
 )
 def test_links_that_cannot_be(sharing, wrong):

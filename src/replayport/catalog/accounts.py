@@ -41,7 +41,7 @@ from sqlalchemy.pool import QueuePool
 
 from replayport.errors import CatalogError, MissingExtraError
 
-ACCOUNTS_VERSION: Final = 1
+ACCOUNTS_VERSION: Final = 2
 ACCOUNTS_FILE: Final = "accounts.sqlite"
 _BUSY_TIMEOUT_S: Final = 30
 _ADVISORY_LOCK: Final = 0x6163636F756E  # "accoun"; any number of our own
@@ -140,6 +140,8 @@ class ShareLink:
     """Shows the recording while it is being made, too."""
     opened: int = 0
     """How often it was opened."""
+    profile: str = ""
+    """Redaction of what it shows: a profile's name, ``off`` for none; the server's when empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +302,13 @@ class Accounts:
             found = db.execute(sa.select(sa.func.max(_schema.c.version))).scalar()
             if found is None:
                 db.execute(_schema.insert().values(version=ACCOUNTS_VERSION))
+            elif found == 1:  # the first: links had no profile of their own
+                db.execute(
+                    sa.text(
+                        "ALTER TABLE replayport_shares ADD COLUMN profile TEXT NOT NULL DEFAULT ''"
+                    )
+                )
+                db.execute(sa.update(_schema).values(version=ACCOUNTS_VERSION))
             elif found != ACCOUNTS_VERSION:
                 raise CatalogError(
                     f"the accounts have schema version {found}, this package knows "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -26,8 +26,9 @@ from replayport.cli.common import (
     shown,
     when,
 )
+from replayport.redacting import PROFILES, RAW, load_profile, redacted_recording
 from replayport.server.auth import Passwords
-from replayport.server.routes.shares import share_json
+from replayport.server.routes.shares import share_json, told_of
 from replayport.server.service import accounts_url
 from replayport.settings import Settings
 from replayport.share.links import ShareError, Sharing
@@ -44,6 +45,8 @@ class _ShareGroup(TyperGroup):
 
 
 app = typer.Typer(invoke_without_command=True, cls=_ShareGroup)
+FOUND_BY: Final = "default"
+"""Profile that looks for what an unredacted link shows."""
 
 
 @app.callback()
@@ -73,6 +76,18 @@ def share(
     live: Annotated[
         bool, typer.Option("--live", help="Also while the recording is being made.")
     ] = False,
+    redact: Annotated[
+        str,
+        typer.Option(
+            metavar="PROFILE",
+            help=f"Redact what it shows: {', '.join(PROFILES)}. "
+            "[default: the setting share_profile]",
+        ),
+    ] = "",
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Show what is stored, unredacted; the audit log says so."),
+    ] = False,
     archive: ArchiveOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -86,6 +101,8 @@ def share(
         return
     if not recording_id:
         raise WrongCallError("say which recording: replayport share ID. See: replayport list")
+    if raw and redact:
+        raise WrongCallError("give --redact or --raw, not both")
     with _sharing(archive) as (source, settings, sharing, _):
         manifest = source.recording(recording_id).manifest
         try:
@@ -110,6 +127,7 @@ def share(
                 show=show,
                 embed_in=embed_in or (),
                 is_live=live,
+                profile=RAW if raw else redact,
             )
         except ShareError as e:
             raise WrongCallError(str(e)) from e
@@ -117,15 +135,31 @@ def share(
             "share.create",
             actor=this_actor(),
             target=f"recording:{manifest.project}/{manifest.id}",
-            detail={"link": link.id, "show": link.show, "password": said is not None},
+            detail=told_of(link),
         )
         document = share_json(sharing, link, base_url(settings))
+        finds = _finds(source, link)
         if json:
-            print_json(document)
+            print_json({**document, "finds": finds} if finds is not None else document)
             return
         console.print(shown(document["url"]), highlight=False, soft_wrap=True)
         errors.print(f"{_told(link)}\n\nTo put it into a page:", highlight=False)
         console.print(shown(document["iframe"]), highlight=False, soft_wrap=True)
+        if finds:
+            errors.print(
+                f"[yellow]unredacted[/yellow] {finds} finds of the profile {FOUND_BY} are in what "
+                f"it shows. End it: replayport share revoke {link.id}; or make another without "
+                "--raw",
+                highlight=False,
+            )
+
+
+def _finds(source: Archive, link: ShareLink) -> int | None:
+    """Count what a profile would find in what an unredacted link shows; None of a redacted one."""
+    if link.profile != RAW:
+        return None
+    recording = source.recording(f"{link.project}/{link.recording_id}")
+    return redacted_recording(recording, load_profile(FOUND_BY)).finds.total
 
 
 @app.command("list")

@@ -21,6 +21,7 @@ from typing import Final, Literal
 from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
 
 from replayport.catalog.accounts import Accounts, ShareLink
+from replayport.redacting import PROFILES, RAW
 
 GRANT_S: Final = 12 * 3600
 """A password given once is good for so long."""
@@ -85,6 +86,7 @@ class Sharing:
         show: str = "replay",
         embed_in: Iterable[str] = (),
         is_live: bool = False,
+        profile: str = "",
     ) -> ShareLink:
         """
         Make a link.
@@ -100,12 +102,17 @@ class Sharing:
             show: One of `SHOWS`.
             embed_in: Origins whose pages may hold it in a frame; the server's when empty.
             is_live: Show it while it is being made, too.
+            profile: Redaction of what it shows: one of `PROFILES`, `RAW` for none; the server's
+                setting ``share_profile`` when empty. Files are the setting's alone: a link is
+                made by people who may not read the server's.
 
         Raises:
             ShareError: One of them cannot be.
         """
         if show not in SHOWS:
             raise ShareError(f"a link shows one of {', '.join(SHOWS)}")
+        if profile not in ("", RAW, *PROFILES):
+            raise ShareError(f"a link is redacted by one of {', '.join(PROFILES)}, or {RAW}")
         if expires_ms is not None and expires_ms <= self._now_ms():
             raise ShareError("a link must end in the future")
         if start_ms is not None and end_ms is not None and end_ms <= start_ms:
@@ -125,6 +132,7 @@ class Sharing:
             show=show,
             embed_in="\n".join(checked_origin(o) for o in embed_in),
             is_live=is_live,
+            profile=profile,
         )
         self._accounts.shares.put(link)
         return link

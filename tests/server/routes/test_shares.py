@@ -7,7 +7,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from tests.support.builders import START_MS
+from tests.support.builders import START_MS, click, draft, full_snapshot, meta
 from tests.support.servers import Server
 
 from replayport.server.auth import Throttle
@@ -53,6 +53,26 @@ def test_a_stranger_sees_what_the_link_shows(ann, server):
         assert stranger.get(f"{path_of(link)}/feeds/{hidden}").status_code == 404
     assert {"share.create", "share.open"} <= set(server.audited())
     assert ann.get("/api/shares").json()[0]["opened"] == 1
+
+
+@pytest.mark.parametrize(
+    ("profile", "is_shown"), [("", False), ("secrets", False), ("gdpr", False), ("off", True)]
+)
+def test_what_is_hidden_is_the_links_own_choice(ann, server, stored, profile, is_shown):
+    card = "4111 1111 1111 1111"
+    stored.write(
+        draft([meta(), full_snapshot(text=card), click(9)], session_id="s-1", project="shop"),
+        replace=True,
+    )
+    link = make(ann, profile=profile)
+    assert link["profile"] == profile
+    stranger = server.client()
+    about = stranger.get(f"{path_of(link)}/recording").json()
+    events = pq.read_table(io.BytesIO(stranger.get(about["events_url"]).content))
+    assert any(card in (text or "") for text in events["data"].to_pylist()) is is_shown
+    (said,) = [e.detail for e in server.services.audit.entries() if e.action == "share.create"]
+    assert said.get("profile") == (profile or None)
+    assert ann.post("/api/shares", json={**BODY, "profile": "/x.toml"}).status_code == 400
 
 
 def test_nothing_about_the_recording_is_told_beside(ann, server):

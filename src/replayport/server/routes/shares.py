@@ -31,7 +31,7 @@ from replayport.feeds import Feeds
 from replayport.format.reader import Recording
 from replayport.format.schema import EVENTS_FILE
 from replayport.recording import FileInfo, Manifest
-from replayport.redacting import leaving_of
+from replayport.redacting import PROFILES, RAW, leaving_of
 from replayport.server.auth import Identity, address_of, needs
 from replayport.server.envelope import ApiError, error_responses
 from replayport.server.guard import EMBEDDABLE
@@ -69,6 +69,11 @@ class NewShare(BaseModel):
         description="Origins whose pages may hold it in a frame; the server's setting when empty.",
     )
     live: bool = Field(False, description="Also while it is being made.")
+    profile: str = Field(
+        "",
+        description=f"Redaction of what it shows: {', '.join(PROFILES)}; {RAW} for none; the "
+        "server's setting share_profile when empty.",
+    )
 
 
 class Share(BaseModel):
@@ -88,6 +93,7 @@ class Share(BaseModel):
     show: str
     embed_in: list[str]
     live: bool
+    profile: str = Field(description=f"Redaction of what it shows; {RAW} for none.")
     opened: int
     url: str
     embed_url: str
@@ -160,6 +166,7 @@ def make_share(request: Request, identity: Reader, body: NewShare) -> dict[str, 
             show=body.show,
             embed_in=body.embed_in,
             is_live=body.live,
+            profile=body.profile,
         )
     except ShareError as e:
         raise ApiError("invalid", str(e)) from e
@@ -167,9 +174,19 @@ def make_share(request: Request, identity: Reader, body: NewShare) -> dict[str, 
         "share.create",
         actor=identity.actor,
         target=f"recording:{link.project}/{link.recording_id}",
-        detail={"link": link.id, "show": link.show, "password": link.password_hash is not None},
+        detail=told_of(link),
     )
     return share_json(sharing, link, services.base_url(request))
+
+
+def told_of(link: ShareLink) -> dict[str, Any]:
+    """Give what the audit log is told of a new link."""
+    return {
+        "link": link.id,
+        "show": link.show,
+        "password": link.password_hash is not None,
+        **({"profile": link.profile} if link.profile else {}),
+    }
 
 
 @router.delete("/api/shares/{id}", response_model=Share)
@@ -206,6 +223,7 @@ def share_json(sharing: Sharing, link: ShareLink, base_url: str) -> dict[str, An
         "show": link.show,
         "embed_in": link.embed_in.split("\n") if link.embed_in else [],
         "live": link.is_live,
+        "profile": link.profile,
         "opened": link.opened,
         "url": f"{base_url}/shared/{token}",
         "embed_url": embed,
@@ -418,7 +436,7 @@ def _key(recording: Recording, link: ShareLink) -> tuple[object, ...]:
 
 
 def _parquet(services: Services, recording: Recording, link: ShareLink) -> bytes:
-    profile = str(services.settings["share_profile"])
+    profile = link.profile or str(services.settings["share_profile"])
     return _cuts.get(
         (*_key(recording, link), profile),
         lambda: cut(recording, link, leaving=leaving_of(recording, profile)).parquet,

@@ -146,6 +146,8 @@ export interface Share {
   readonly show: string;
   readonly embed_in: readonly string[];
   readonly live: boolean;
+  /** Redaction of what it shows; empty for the server's. */
+  readonly profile: string;
   readonly opened: number;
   readonly url: string;
   readonly iframe: string;

@@ -28,7 +28,7 @@ from replayport.posthog.wire import MAX_SESSION_ID_BYTES, valid_token
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SESSION_ID: Final = re.compile(rf"[A-Za-z0-9-]{{1,{MAX_SESSION_ID_BYTES}}}")
 _ENDING: Final = b"$session_ending"
-_TOKENS: Final = ("token", "$token", "api_key")
+_TOKENS: Final = frozenset({"token", "$token", "api_key"})
 """Beside ``properties`` these could name another project: a matter for ``wire``."""
 
 
@@ -58,7 +58,8 @@ def glance(text: bytes) -> Glance | None:
     try:
         return _read(simdjson.Parser().parse(text))
     except (ValueError, TypeError, LookupError, RuntimeError, SourceDataError):
-        # No UTF-8, no JSON, a number past 64 bits; something is not there, or is no text.
+        # No UTF-8, no JSON, a number past 64 bits; a key that is not there, or there twice;
+        # a value that is no text.
         return None
 
 
@@ -66,42 +67,42 @@ def _read(items: Any) -> Glance | None:
     token = ""
     sessions: dict[str, None] = {}
     for item in items:
+        names = _names(item)
         own = item["properties"]
-        if _repeats_a_key(item) or _repeats_a_key(own):
-            return None
-        named, session_id, uuid = own["token"], own["$session_id"], item.get("uuid")
+        own_names = _names(own)
+        named, session_id = own["token"], own["$session_id"]
         if not sessions:
             if not isinstance(named, str) or valid_token(named) != named:
                 return None
-            if not _has_person(item, own):
+            people = [item[n] for n in ("distinct_id", "$distinct_id") if n in names]
+            people += [own["distinct_id"]] if "distinct_id" in own_names else []
+            if not any(people) or any(type(person) is not str for person in people):
                 return None
             token = named
         if (
             named != token
             or not _SESSION_ID.fullmatch(session_id)
             or type(own["$snapshot_data"]) not in (simdjson.Array, simdjson.Object)
-            or type(own.get("$cookieless_mode")) not in (bool, type(None))
-            or (uuid is not None and not _UUID.fullmatch(uuid))
-            or any(item.get(name) is not None for name in _TOKENS)
+            or ("$cookieless_mode" in own_names and type(own["$cookieless_mode"]) is not bool)
+            or ("uuid" in names and not _UUID.fullmatch(item["uuid"]))
+            or not names.isdisjoint(_TOKENS)
         ):
             return None
         sessions[session_id] = None
     return Glance(token, tuple(sessions)) if sessions else None
 
 
-def _repeats_a_key(found: Any) -> bool:
+def _names(found: Any) -> set[str]:
     """
-    Tell whether a key is there twice: simdjson gives the first, and ``wire`` the last.
+    Give an object's keys. To ask for one that is not there costs simdjson an exception.
 
     Raises:
         TypeError: It is no object.
+        ValueError: A key is there twice: simdjson gives the first, and ``wire`` the last.
     """
     if type(found) is not simdjson.Object:
         raise TypeError
-    return len(set(found.keys())) != len(found)
-
-
-def _has_person(item: Any, own: Any) -> bool:
-    """Whether there is a distinct id, and none that is no text."""
-    said = (item.get("distinct_id", ""), item.get("$distinct_id", ""), own.get("distinct_id", ""))
-    return all(type(name) is str for name in said) and any(said)
+    names = set(found.keys())
+    if len(names) != len(found):
+        raise ValueError
+    return names

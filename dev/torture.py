@@ -58,6 +58,15 @@ EPOCH_MS = 1_790_000_000_000
 GROWTH_BYTES = 64 * 2**20
 """More, over thousands of sessions, would be a leak and not a buffer."""
 
+PRELOADED = [
+    "replayport.capture.seal",
+    "replayport.testing",
+    "replayport.catalog.sql",
+    "sqlalchemy.dialects.sqlite.pysqlite",
+    "pandas",  # pyarrow looks for it at its first array, and takes it where it is installed
+]
+"""What every process would import for itself: seconds of processor time, 200 times."""
+
 _STARTED = -1
 
 
@@ -249,7 +258,7 @@ def torture(folder: Path, *, kills: int, seed: int, verbose: bool = False) -> Re
     """Run the whole thing in a folder."""
     rng = random.Random(seed)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["replayport.capture.seal", "replayport.testing"])
+    context.set_forkserver_preload(PRELOADED)
     acknowledged: set[int] = set()
     for round_ in range(kills):
         ours, theirs = context.Pipe(duplex=False)

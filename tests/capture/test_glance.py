@@ -50,6 +50,21 @@ def test_text_that_is_no_json():
         assert glance(text) is None
 
 
+def test_of_a_key_that_is_there_twice_it_takes_neither():
+    text = json.dumps([snapshot()])
+    twice = text.replace('"token": ', '"token": "phc_other", "token": ', 1)
+    assert glance(text.encode()) is not None
+    assert glance(twice.encode()) is None
+    assert glance(text.replace('"uuid": ', '"uuid": null, "uuid": ', 1).encode()) is None
+
+
+@pytest.mark.parametrize("odd", ["123456789012345678901234567890", r'"\ud800"', "1e999"])
+def test_what_simdjson_does_not_read_is_left_to_the_careful_reader(odd):
+    text = json.dumps([snapshot(events=["here"])]).replace('"here"', odd).encode()
+    assert glance(text) is None
+    assert wire.decode_body(text, query={}, headers={}).events
+
+
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.lists(st.none())
 ITEMS = st.builds(
     lambda top, inner: {**snapshot(), **top, "properties": {**snapshot()["properties"], **inner}},

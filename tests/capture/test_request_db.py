@@ -76,19 +76,29 @@ def test_no_question_reads_a_whole_table(db):
 def test_forgetting_is_harmless_when_done_again(db):
     insert(db, b"a", b"b", sessions=("s-1", "s-2"))
     for _ in range(2):
-        request_db.forget(db, PROJECT, "s-1", [1, 2])
+        request_db.forget(db, PROJECT, "s-1", [1, 2], last=False)
         assert (count(db, "request"), count(db, "part")) == (2, 2)
-    request_db.forget(db, PROJECT, "s-2", [1, 2])
+    request_db.forget(db, PROJECT, "s-2", [1, 2], last=False)
     assert (count(db, "request"), count(db, "part")) == (0, 0)
     for session_id in ("s-1", "s-2"):
         request_db.settle(db, PROJECT, session_id)
     assert count(db, "session") == 0
 
 
+def test_the_last_requests_take_their_session_with_them_at_once(db):
+    insert(db, b"a", b"b")
+    request_db.forget(db, PROJECT, "s-1", [1], last=True)
+    assert db.execute("SELECT requests, bytes FROM session").fetchall() == [(1, 1)]
+    request_db.forget(db, PROJECT, "s-1", [2], last=True)
+    assert (count(db, "request"), count(db, "session")) == (0, 0)
+    request_db.forget(db, PROJECT, "s-1", [], last=True)
+    assert not db.in_transaction
+
+
 def test_vacuum_gives_back_what_is_free_and_no_more(db):
     last = insert(db, *(bytes(100_000) for _ in range(64)))
     request_db.checkpoint(db)
-    request_db.forget(db, PROJECT, "s-1", range(1, last))
+    request_db.forget(db, PROJECT, "s-1", range(1, last), last=False)
     free = db.execute("PRAGMA freelist_count").fetchone()[0] * request_db.PAGE_BYTES
     assert free > 6_000_000
     while request_db.vacuum(db, keep_free_bytes=1_000_000):

@@ -523,17 +523,12 @@ class Inbox:
         Raises:
             StoreError: The disk refused.
         """
-        for start in range(0, len(request_ids), request_db.FORGET_ROWS):
+        starts = range(0, max(len(request_ids), 1), request_db.FORGET_ROWS)
+        for start in starts:
             ids = request_ids[start : start + request_db.FORGET_ROWS]
-            self._ask(_forgetting(project, session_id, ids))
-
-        def settle(db: sqlite3.Connection) -> bool:
-            request_db.settle(db, project, session_id)
-            return self._shrink(db)
-
-        more = self._ask(settle)
-        while more:
-            more = self._ask(self._shrink)
+            self._ask(_forgetting(project, session_id, ids, last=start == starts[-1]))
+        while self._ask(self._shrink):
+            pass
 
     def discard(self, project: str, session_id: str) -> int:
         """
@@ -610,9 +605,9 @@ class Inbox:
 
 
 def _forgetting(
-    project: str, session_id: str, ids: Sequence[int]
+    project: str, session_id: str, ids: Sequence[int], *, last: bool
 ) -> Callable[[sqlite3.Connection], None]:
-    return lambda db: request_db.forget(db, project, session_id, ids)
+    return lambda db: request_db.forget(db, project, session_id, ids, last=last)
 
 
 def _erasing(

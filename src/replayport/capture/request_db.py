@@ -420,8 +420,19 @@ def postpone(db: sqlite3.Connection, session: PendingSession, due_ms: int, *, fa
     )
 
 
-def forget(db: sqlite3.Connection, project: str, session_id: str, ids: Sequence[int]) -> None:
-    """Remove up to `FORGET_ROWS` requests from a session; those of no other go for good."""
+def forget(
+    db: sqlite3.Connection, project: str, session_id: str, ids: Sequence[int], *, last: bool
+) -> None:
+    """
+    Remove requests from a session, as one transaction; those of no other go for good.
+
+    Args:
+        db: The connection.
+        project: The session's project.
+        session_id: The source's id.
+        ids: Up to `FORGET_ROWS` requests.
+        last: Drop the session too if nothing is left of it, else count what is (`settle`).
+    """
     marks = ",".join("?" * len(ids))
     db.execute("BEGIN IMMEDIATE")
     db.execute(
@@ -435,6 +446,8 @@ def forget(db: sqlite3.Connection, project: str, session_id: str, ids: Sequence[
         (project, session_id, *ids),
     )
     db.execute(f"DELETE FROM request WHERE id IN ({marks}) AND parts <= 0", ids)  # noqa: S608
+    if last:
+        settle(db, project, session_id)
     db.execute("COMMIT")
 
 

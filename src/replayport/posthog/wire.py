@@ -244,7 +244,7 @@ class AnalyticsEvent:
     appended, as PostHog's ingestion does."""
 
 
-def decode_payload(
+def uncoded_payload(
     body: bytes,
     *,
     query: Mapping[str, str],
@@ -252,7 +252,7 @@ def decode_payload(
     max_bytes: int = MAX_BODY_BYTES,
 ) -> bytes:
     """
-    Take the codings off a request; also for ``/flags/`` and ``/decide/``.
+    Take the codings off a request, and leave its UTF-8 to who reads it.
 
     Args:
         body: Raw request body; empty for GET.
@@ -261,7 +261,7 @@ def decode_payload(
         max_bytes: Largest result of any step.
 
     Returns:
-        JSON text, valid UTF-8, not yet parsed.
+        JSON text, if anything: not looked at yet. `checked_utf8` does.
 
     Raises:
         SourceDataError: ``reason`` is a `WireReject`.
@@ -279,9 +279,46 @@ def decode_payload(
         payload = body
     if len(payload) > max_bytes:
         raise too_large(f"a request of {len(payload)} bytes passes {max_bytes} bytes")
-    text = _json_text(payload, _compression(hints), max_bytes)
+    text = strip(_take_off(payload, _compression(hints), max_bytes))
     if not text:
         raise _refused(WireReject.EMPTY, "the request has no body")
+    return text
+
+
+def decode_payload(
+    body: bytes,
+    *,
+    query: Mapping[str, str],
+    headers: Mapping[str, str],
+    max_bytes: int = MAX_BODY_BYTES,
+) -> bytes:
+    """
+    Take the codings off a request; also for ``/flags/`` and ``/decide/``.
+
+    Args:
+        body: As `uncoded_payload`.
+        query: As `uncoded_payload`.
+        headers: As `uncoded_payload`.
+        max_bytes: As `uncoded_payload`.
+
+    Returns:
+        JSON text, valid UTF-8, not yet parsed.
+
+    Raises:
+        SourceDataError: ``reason`` is a `WireReject`.
+    """
+    return checked_utf8(uncoded_payload(body, query=query, headers=headers, max_bytes=max_bytes))
+
+
+def checked_utf8(text: bytes) -> bytes:
+    """
+    Give a text back that is UTF-8.
+
+    Raises:
+        SourceDataError: It is not (``invalid_utf8``).
+    """
+    if not is_utf8(text):
+        raise _refused(WireReject.INVALID_UTF8, f"the request of {len(text)} bytes is not UTF-8")
     return text
 
 
@@ -480,7 +517,7 @@ def _envelope(text: bytes, max_bytes: int) -> _Envelope:
             return _Envelope(split_array(text, strict=True))
         if is_string(text):
             inner = to_json_bytes(string_of(text))
-            text = _json_text(inner, "", max_bytes)
+            text = checked_utf8(strip(_take_off(inner, "", max_bytes)))
             continue
         members = split_object(text, strict=True)
         batch = members.get("batch")
@@ -669,14 +706,6 @@ def _compression(hints: list[str]) -> str:
         if name:
             return name
     return ""
-
-
-def _json_text(payload: bytes, compression: str, max_bytes: int) -> bytes:
-    """Remove all codings and check that UTF-8 is left."""
-    text = strip(_take_off(payload, compression, max_bytes))
-    if not is_utf8(text):
-        raise _refused(WireReject.INVALID_UTF8, f"the request of {len(text)} bytes is not UTF-8")
-    return text
 
 
 def _take_off(payload: bytes, compression: str, max_bytes: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from tests.browser.recordings import START_MS, click, document, element, meta, snapshot, text
 from tests.browser.recordings import shop as shop_events
+from tests.capture.bodies import item, put, snapshots
 from tests.support.builders import draft
 from tests.support.servers import PASSWORD, Server
 
 from replayport.archive import Archive
+from replayport.capture.inbox import Inbox
+from replayport.capture.seal import Sealer
 from replayport.recording import Person
+from replayport.server.live import LiveRecordings
 from replayport.server.routes.pages import APP_INDEX, app_file
 from replayport.testing import serve
 
@@ -420,6 +425,42 @@ def test_a_list_of_fifty_thousand_rows_draws_few_of_them(app: App) -> None:
     expect(page.locator("[role=option][aria-current]")).to_have_attribute(
         "aria-posinset", str(MANY)
     )
+
+
+def test_a_visit_under_way_grows_in_the_open_page(browser: Browser, tmp_path: Path) -> None:
+    def visited(events: list[dict[str, Any]]) -> None:
+        # Playwright's loop runs in this thread.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(put, inbox, snapshots(item(events, session_id="visit"))).result()
+
+    played = 'document.querySelector("replayport-player")'
+    first, more = shop_events(4), shop_events(9)[len(shop_events(4)) :]
+    with (
+        Archive.open(tmp_path / "a", create=True) as archive,
+        Inbox.open(tmp_path / "inbox") as inbox,
+    ):
+        sealer = Sealer(inbox, archive)
+        server = Server(archive, live=LiveRecordings(inbox, sealer))
+        server.now_ms = int(time.time() * 1000)
+        server.user("ann")
+        visited(first)
+        with serve(server.app) as url:
+            context = signed_in(browser, url)
+            app = watched(context, url)
+            page = app.goto("/")
+            expect(page.locator("a.row", has_text="live")).to_have_count(1)
+            page = app.recording("visit")
+            expect(page.locator(".badges")).to_contain_text("live")
+            assert app.until(f"{played}.durationMs") == 4300
+            steps = rows_of(page).count()
+            app.until(f"{played}.state === 'ended'")
+            visited(more)
+            app.until(f"{played}.durationMs === 9300")  # without a reload
+            app.until(f"{played}.currentMs > 4300")  # and it goes on where it was
+            app.until(f"document.querySelectorAll('[role=option]').length > {steps}")
+            page.goto("about:blank")
+            assert app.complaints == []
+            context.close()
 
 
 def test_notes_and_tags(app: App) -> None:

@@ -34,7 +34,7 @@ def command(*args, key=KEY, **options):
         env=env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,  # the lease of a process that was stopped while it wrote ends after 120 s
         check=False,
         **options,
     )

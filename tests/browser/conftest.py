@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import threading
@@ -149,6 +150,7 @@ def server() -> Iterator[Server]:
             hits.append(f"{self.path} {self.headers.get('Range', '')}".strip())
             kind, body = files.get(self.path, ("", b""))
             wanted = self.headers.get("Range")
+            etag = hashlib.sha256(body).hexdigest()
             if not kind:
                 self.send_response(404)
                 body = b""
@@ -162,6 +164,7 @@ def server() -> Iterator[Server]:
                 self.send_response(200)
             self.send_header("Content-Type", kind or "text/plain")
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", f'"{etag}"')
             self.end_headers()
             self.wfile.write(body)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 from html import escape
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from tests.browser.conftest import Server, Watched
 from tests.browser.recordings import (
+    START_MS,
     Event,
     document,
     element,
@@ -34,7 +36,7 @@ PAGE = """<!doctype html><html><head><link rel=icon href="data:,">
 LISTEN = """
 window.told = [];
 for (const name of ["ready", "firstframe", "timeupdate", "play", "pause", "ended", "state",
-                    "inactivity"]) {
+                    "inactivity", "error"]) {
   document.addEventListener(name, ({ detail }) => told.push([name, detail]));
 }
 """
@@ -161,6 +163,39 @@ def test_inactivity_is_told(watched: Watched, server: Server) -> None:
     assert active["startMs"] < 20_000 < active["endMs"]
 
 
+def long_shop(word: str) -> list[Event]:
+    """Half a minute in several row groups, larger than what is fetched at once."""
+    rng = random.Random(word)
+    bulk = [
+        {
+            "type": 5,
+            "timestamp": START_MS + second * 1_000,
+            "data": {"tag": "bulk", "payload": rng.randbytes(2_500_000).hex()},
+        }
+        for second in (5, 15, 25)
+    ]
+    said = [mutation(s * 1_000, texts=[{"id": 11, "value": f"{word} {s}"}]) for s in range(1, 30)]
+    first = snapshot(1, document(element(10, "h1", text(11, word))))
+    return sorted([meta(0), first, *said, *bulk], key=lambda event: event["timestamp"])
+
+
+def test_a_recording_rewritten_under_the_player_is_opened_again(
+    watched: Watched, server: Server
+) -> None:
+    url = put(server, parquet(long_shop("before")))
+    watched.open(url)
+    watched.until_text("before")
+    put(server, parquet(long_shop("after")))
+    watched.page.evaluate(f"{PLAYER}.seek(28_000)")
+    watched.until_text("after 28")
+    assert watched.page.evaluate(f"{PLAYER}.state") == "paused"
+    assert watched.page.evaluate(f"{PLAYER}.currentMs") == 28_000
+    assert told(watched, "error") == []
+
+
+HIDING = ["nodeType", "childNodes", "lastChild", "localName", "attributes", "shadowRoot"]
+
+
 def test_the_page_of_the_moment_as_text(watched: Watched, server: Server) -> None:
     raw = "</style><script>alert(1)</script>"
     shadow = {**element(20, "div", {**element(21, "i", text(22, "in the shade")), "isShadow": True})}  # fmt: skip
@@ -168,6 +203,13 @@ def test_the_page_of_the_moment_as_text(watched: Watched, server: Server) -> Non
         element(10, "h1", text(11, "a < b & c"), onclick="alert(1)", title='"quoted"'),
         element(14, "style", text(15, raw)),
         element(16, "script", text(17, "alert(2)")),
+        # A form's inputs and a document's images hide its own properties under their names.
+        element(
+            30,
+            "form",
+            *(element(31 + n, "input", name=name) for n, name in enumerate(HIDING)),
+            *(element(51 + n, "img", name=name) for n, name in enumerate(HIDING)),
+        ),
         {**shadow, "isShadowHost": True},
     ]
     events = [
@@ -181,6 +223,7 @@ def test_the_page_of_the_moment_as_text(watched: Watched, server: Server) -> Non
     assert html.startswith("<!doctype html>\n<html")
     assert '<h1 title="&quot;quoted&quot;">a &lt; b &amp; c</h1>' in html
     assert '<template shadowrootmode="open"><i>in the shade</i></template>' in html
+    assert [name for name in HIDING if f'<input name="{name}" ' not in html] == [], html
     for gone in ("onclick", "</script>", "rrweb-paused", "rr_"):
         assert gone not in html
     # Whoever parses it all the same gets no element that the recording did not show.

@@ -87,10 +87,11 @@ class Services:
         try:
             return self.archive.recording(f"{project}/{recording_id}")
         except RecordingNotFoundError:
-            live = None if self.live is None else self.live.recording(project, recording_id)
-            if live is None:
+            if self.live is None:
                 raise
-            return live
+            live = self.live.recording(project, recording_id)
+            # Between the two looks it may have been sealed; then it is in the archive by now.
+            return live or self.archive.recording(f"{project}/{recording_id}")
 
     def feeds(self, recording: Recording) -> Feeds:
         """Give a recording's feeds, kept for whoever turns their pages."""

@@ -10,6 +10,8 @@ GET /files/{project}/{id}/assets/{ab}/{sha256}    one that was frozen with it
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from typing import Annotated, Final
 
 from fastapi import APIRouter
@@ -34,7 +36,16 @@ PARQUET: Final = "application/vnd.apache.parquet"
 _converted: Final = Kept(64 * 2**20)
 """Mobile recordings made ready to draw."""
 
+REWRITE_LOOKS: Final = 10
+"""How often a file that does not match its manifest is looked at again."""
+
+REWRITE_WAIT_S: Final = 0.1
+
 Reader = Annotated[Identity, needs("session_recording:read")]
+
+
+class RewrittenError(Exception):
+    """A recording's file and its manifest were read before and after a rewrite."""
 
 
 @router.head("/{project}/{id}/events.parquet", include_in_schema=False)
@@ -48,15 +59,37 @@ async def get_events(
 ) -> Response:
     """Serve the events by range; a mobile recording is converted for the browser first."""
     services = services_of(request)
-    recording = await run_in_threadpool(
-        lambda: services.recording(identity, project, id, events=events)
-    )
+
+    def find() -> Recording:
+        return services.recording(identity, project, id, events=events)
+
+    recording = await run_in_threadpool(find)
     await run_in_threadpool(services.viewed, identity, recording)
+    for _ in range(REWRITE_LOOKS):
+        try:
+            return await events_of(request, recording, is_checked=True)
+        except RewrittenError:
+            await asyncio.sleep(REWRITE_WAIT_S)
+            recording = await run_in_threadpool(find)
+    # It stays as it is, so it is damaged: what can be read of it still plays.
     return await events_of(request, recording)
 
 
-async def events_of(request: Request, recording: Recording) -> Response:
-    """Answer with a recording's events as they are stored, or as they can be drawn."""
+async def events_of(
+    request: Request, recording: Recording, *, is_checked: bool = False
+) -> Response:
+    """
+    Answer with a recording's events as they are stored, or as they can be drawn.
+
+    Args:
+        request: By range or not.
+        recording: Whose.
+        is_checked: Compare an answer that is the whole file with its digest.
+
+    Raises:
+        RewrittenError: It was not what the manifest says, as while it is replaced. Of a part
+            nobody can tell that here; whoever reads parts compares their ETags.
+    """
     manifest = recording.manifest
     info = manifest.files.get(EVENTS_FILE)
     if info is None:
@@ -65,6 +98,9 @@ async def events_of(request: Request, recording: Recording) -> Response:
 
     def read(start: int, end: int) -> bytes:
         found: bytes = recording.read_range(EVENTS_FILE, start, end)
+        is_whole = (start, end) == (0, size)
+        if is_checked and is_whole and hashlib.sha256(found).hexdigest() != info.sha256:
+            raise RewrittenError
         return found
 
     if needs_conversion(manifest):

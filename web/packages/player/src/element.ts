@@ -36,7 +36,12 @@ import { openArchiveBytes, openArchiveUrl } from "./driver/archive";
 import type { Driver } from "./driver/driver";
 import { openEvents, type InputEvent } from "./driver/events";
 import { connectEmbed, originsOf } from "./embed";
-import { DamagedRecordingError, NoFullSnapshotError, type PlayerError } from "./errors";
+import {
+  DamagedRecordingError,
+  NoFullSnapshotError,
+  RecordingChangedError,
+  type PlayerError,
+} from "./errors";
 import { hostMarkersOf, type HostMarker } from "./hostmarkers";
 import { HOST_KINDS } from "./ui/markers";
 import { fetchAssets, inlineAssets, type Assets } from "./parser/assets";
@@ -56,6 +61,8 @@ import { ICONS, TEMPLATE } from "./ui/template";
 const UPDATE_EVERY_MS = 200;
 /** Waiting shorter than this is not shown. */
 const PATIENCE_MS = 350;
+/** A recording that changes more often than this is not opened again by itself. */
+const REOPEN_AFTER_MS = 5_000;
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(css);
@@ -86,6 +93,9 @@ export class ReplayportPlayer extends HTMLElement {
   #idle: Span | null = null;
   /** Between `play` and `pause` or `ended`, whatever is loaded in between. */
   #isPlaying = false;
+  /** Whether it was to play when it failed. */
+  #failedWhilePlaying = false;
+  #reopenedAtMs = -Infinity;
   #disconnectEmbed: () => void = () => undefined;
 
   constructor() {
@@ -223,7 +233,8 @@ export class ReplayportPlayer extends HTMLElement {
     }
   }
 
-  #load(): void {
+  /** @param at Where to start and whether to play, instead of what the attributes say. */
+  #load(at?: { readonly startMs: number; readonly autoplay: boolean }): void {
     if (!this.#isStarted) {
       return;
     }
@@ -237,8 +248,8 @@ export class ReplayportPlayer extends HTMLElement {
     this.#showBusy("Loading");
     this.#applySettings();
     void this.#session?.open(this.#withAssets(load), {
-      autoplay: this.hasAttribute("autoplay"),
-      startMs: this.#msOf("start-ms", 0),
+      autoplay: at?.autoplay ?? this.hasAttribute("autoplay"),
+      startMs: at?.startMs ?? this.#msOf("start-ms", 0),
       fromMs: this.#msOf("from-ms", 0),
       toMs: this.#msOf("to-ms", Infinity),
     });
@@ -489,6 +500,9 @@ export class ReplayportPlayer extends HTMLElement {
     if (state.name !== before.name) {
       this.#emit("state", { state: state.name, before: before.name });
     }
+    if (state.name === "failed") {
+      this.#failedWhilePlaying = before.wantsPlay;
+    }
     const isOn = state.name === "playing" && !this.#isPlaying;
     this.#isPlaying = state.name === "playing" || (this.#isPlaying && state.wantsPlay);
     if (isOn) {
@@ -638,6 +652,15 @@ export class ReplayportPlayer extends HTMLElement {
 
   #onFailed(error: PlayerError): void {
     clearTimeout(this.#patience);
+    const nowMs = performance.now();
+    if (
+      error instanceof RecordingChangedError &&
+      nowMs - this.#reopenedAtMs > REOPEN_AFTER_MS
+    ) {
+      this.#reopenedAtMs = nowMs;
+      this.#load({ startMs: this.currentMs, autoplay: this.#failedWhilePlaying });
+      return;
+    }
     this.#showMessage(
       error instanceof NoFullSnapshotError
         ? "Nothing can be drawn"

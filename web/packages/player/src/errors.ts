@@ -30,6 +30,17 @@ export class DamagedRecordingError extends PlayerError {
   }
 }
 
+/** The file is no longer the one that was opened. */
+export class RecordingChangedError extends PlayerError {
+  constructor() {
+    super(
+      "changed",
+      "The recording was written anew while it was read: late data came, or it was redacted. " +
+        "Load it again.",
+    );
+  }
+}
+
 /** The file is a recording without a single event. */
 export class EmptyRecordingError extends PlayerError {
   constructor() {

@@ -1,8 +1,13 @@
 import { describe, expect, it } from "vitest";
 
-import { openArchiveFile } from "../src/driver/archive";
+import { openArchiveFile, openArchiveUrl } from "../src/driver/archive";
 import { openEvents } from "../src/driver/events";
-import { DamagedRecordingError, EmptyRecordingError, RangeReadError } from "../src/errors";
+import {
+  DamagedRecordingError,
+  EmptyRecordingError,
+  RangeReadError,
+  RecordingChangedError,
+} from "../src/errors";
 import { WHOLE_FILE_BYTES, memoryFile, openUrl, rangeHeader } from "../src/parser/files";
 import { planOf } from "../src/plan";
 import { CountingServer, longRecording, parquetOf } from "./recordings";
@@ -98,6 +103,34 @@ describe("reading by range", () => {
     await expect(driver.readData(15).then(() => "read")).rejects.toBeInstanceOf(RangeReadError);
     server.status = null;
     expect((await driver.readData(15)).data.length).toBe(30);
+  });
+});
+
+describe("a recording that is written anew while it is read", () => {
+  it("is told apart by its ETag, never put together of two", async () => {
+    const server = new CountingServer(LARGE);
+    server.etag = '"a"';
+    const driver = await openArchiveFile(await openUrl("r", server.fetch));
+    server.replace(LARGE, '"b"');
+    await expect(driver.readData(15)).rejects.toBeInstanceOf(RecordingChangedError);
+  });
+
+  it("is opened a second time when the first reading fails", async () => {
+    const server = new CountingServer(LARGE);
+    const torn = LARGE.slice().fill(0, LARGE.length - 60, LARGE.length - 12);
+    server.replace(torn, '"a"');
+    setTimeout(() => {
+      server.replace(LARGE, '"b"');
+    }, 50);
+    const driver = await openArchiveUrl("r", () => undefined, server.fetch);
+    expect((await driver.readData(15)).data.length).toBe(30);
+  });
+
+  it("is damaged when the second reading fails as well", async () => {
+    const server = new CountingServer(SMALL.slice(0, 100));
+    await expect(openArchiveUrl("r", () => undefined, server.fetch)).rejects.toBeInstanceOf(
+      DamagedRecordingError,
+    );
   });
 });
 

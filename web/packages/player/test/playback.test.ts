@@ -25,6 +25,12 @@ describe("dropRepeats", () => {
     );
   });
 
+  it("takes any number of events at one instant", () => {
+    const rows = Array.from({ length: 300_000 }, (_, i) => row(1, String(i)));
+    expect(dropRepeats(rows)).toEqual(rows);
+    expect(dropRepeats([...rows, ...rows])).toEqual(rows);
+  });
+
   it("does not look over a change of time or type", () => {
     expect(texts([row(1, "a"), row(2, "a"), row(2, "a", 4)])).toBe("1a 2a 2a");
   });

@@ -72,12 +72,19 @@ export function longRecording(groups: number, groupEvents: number, padding: stri
 
 export class CountingServer {
   readonly ranges: { start: number; end: number }[] = [];
-  readonly #bytes: Uint8Array;
+  #bytes: Uint8Array;
   knowsRanges = true;
   status: number | null = null;
+  etag: string | null = null;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+  }
+
+  /** Serve another file from now on. */
+  replace(bytes: Uint8Array, etag: string): void {
+    this.#bytes = bytes;
+    this.etag = etag;
   }
 
   get readBytes(): number {
@@ -100,7 +107,10 @@ export class CountingServer {
     return Promise.resolve(
       new Response(this.#bytes.slice(start, end), {
         status: 206,
-        headers: { "content-range": `bytes ${start}-${end - 1}/${this.#bytes.length}` },
+        headers: {
+          "content-range": `bytes ${start}-${end - 1}/${this.#bytes.length}`,
+          ...(this.etag === null ? {} : { etag: this.etag }),
+        },
       }),
     );
   };

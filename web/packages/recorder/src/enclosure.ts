@@ -101,7 +101,9 @@ function maskTexts(root: SerializedNode): void {
     if (typeof node.textContent === "string") {
       node.textContent = masked(node.textContent);
     }
-    open.push(...(node.childNodes ?? []));
+    for (const child of node.childNodes ?? []) {
+      open.push(child); // one by one: a hundred thousand arguments overflow the stack
+    }
   }
 }
 

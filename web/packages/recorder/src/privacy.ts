@@ -122,7 +122,9 @@ function cleanNode(root: unknown, rules: MaskRules): void {
   while (open.length > 0) {
     const node = recordOf(open.pop());
     const children: unknown[] = Array.isArray(node["childNodes"]) ? node["childNodes"] : [];
-    open.push(...children);
+    for (const child of children) {
+      open.push(child); // one by one: a hundred thousand arguments overflow the stack
+    }
     if (node["type"] === NodeType.Element) {
       cleanField(node, children, rules);
     }

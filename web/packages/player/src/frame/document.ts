@@ -19,6 +19,30 @@ const RAW: ReadonlySet<string> = new Set(["style", "xmp", "iframe", "noembed", "
 
 const CUT = "\n<!-- cut -->";
 
+/**
+ * A recorded form's inputs, or a document's images, hide its properties under their names;
+ * what the prototypes say is always about the node.
+ */
+const of = {
+  nodeType: getterOf(Node.prototype, "nodeType"),
+  nodeName: getterOf(Node.prototype, "nodeName"),
+  nodeValue: getterOf(Node.prototype, "nodeValue"),
+  parentNode: getterOf(Node.prototype, "parentNode"),
+  lastChild: getterOf(Node.prototype, "lastChild"),
+  previousSibling: getterOf(Node.prototype, "previousSibling"),
+  localName: getterOf(Element.prototype, "localName"),
+  attributes: getterOf(Element.prototype, "attributes"),
+  shadowRoot: getterOf(Element.prototype, "shadowRoot"),
+};
+
+function getterOf<T extends object, K extends keyof T>(prototype: T, name: K): (node: T) => T[K] {
+  const property = Object.getOwnPropertyDescriptor(prototype, name);
+  if (property?.get === undefined) {
+    throw new TypeError(`this browser's DOM has no ${String(name)}`);
+  }
+  return (node) => property.get?.call(node) as T[K];
+}
+
 /** Those of rrweb's own elements and classes that are no part of the recorded page. */
 const OWN_CLASS = "rrweb-paused";
 
@@ -38,36 +62,48 @@ export function documentText(document: Document, isOwn: (node: Node) => boolean)
     }
     if (typeof item === "string") {
       write(item);
-    } else if (item.nodeType === DOCUMENT_TYPE) {
+    } else if (of.nodeType(item) === DOCUMENT_TYPE) {
       write(`<!doctype ${(item as DocumentType).name}>\n`);
-    } else if (item.nodeType === TEXT) {
-      const inRaw = RAW.has(item.parentNode?.nodeName.toLowerCase() ?? "");
-      const text = item.nodeValue ?? "";
+    } else if (of.nodeType(item) === TEXT) {
+      const parent = of.parentNode(item);
+      const inRaw = parent !== null && RAW.has(of.nodeName(parent).toLowerCase());
+      const text = of.nodeValue(item) ?? "";
       write(inRaw ? text.replace(/<(?=[/!])/g, "\\3c ") : escaped(text));
-    } else if (item.nodeType !== ELEMENT) {
-      work.push(...[...item.childNodes].reverse());
+    } else if (of.nodeType(item) !== ELEMENT) {
+      pushChildren(work, item);
     } else if (!isOwn(item)) {
       const element = item as Element;
-      const name = element.localName;
+      const name = of.localName(element);
       write(`<${name}${attributesOf(element)}>`);
       if (!VOID.has(name)) {
-        work.push(`</${name}>`, ...[...element.childNodes].reverse(), ...insideOf(element));
+        work.push(`</${name}>`);
+        pushChildren(work, element);
+        work.push(...insideOf(element));
       }
     }
   }
   return parts.join("");
 }
 
-function insideOf(element: Element): (Node | string)[] {
-  if (element.shadowRoot !== null) {
-    return ["</template>", element.shadowRoot, '<template shadowrootmode="open">'];
+/** The first one on top; one by one, as a hundred thousand arguments overflow the stack. */
+function pushChildren(work: (Node | string)[], node: Node): void {
+  for (let child: Node | null = of.lastChild(node); child !== null;) {
+    work.push(child);
+    child = of.previousSibling(child);
   }
-  const inner = element.localName === "iframe" && (element as HTMLIFrameElement).contentDocument;
+}
+
+function insideOf(element: Element): (Node | string)[] {
+  const shadow = of.shadowRoot(element);
+  if (shadow !== null) {
+    return ["</template>", shadow, '<template shadowrootmode="open">'];
+  }
+  const inner = of.localName(element) === "iframe" && (element as HTMLIFrameElement).contentDocument;
   return inner ? [inner] : [];
 }
 
 function attributesOf(element: Element): string {
-  return [...element.attributes]
+  return [...of.attributes(element)]
     .map(({ name, value }) => {
       const kept =
         name === "class"

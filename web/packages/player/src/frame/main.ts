@@ -104,9 +104,16 @@ async function handle(message: ToFrame): Promise<void> {
     case "pace":
       pace(message.atMs, message.speed);
       return;
-    case "read":
-      send({ kind: "page", request: message.request, text: shown?.text() ?? "" });
+    case "read": {
+      let text = "";
+      try {
+        text = shown?.text() ?? "";
+      } finally {
+        // Whoever asked waits for an answer, whatever happens.
+        send({ kind: "page", request: message.request, text });
+      }
       return;
+    }
     case "drop":
       takes.get(message.take)?.destroy();
       takes.delete(message.take);

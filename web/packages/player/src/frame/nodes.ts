@@ -617,7 +617,9 @@ export function baseHrefOf(document: Json): string | null {
         return attributes["href"];
       }
     }
-    work.push(...objects(node["childNodes"]).reverse());
+    for (const child of objects(node["childNodes"]).reverse()) {
+      work.push(child); // one by one: a hundred thousand arguments overflow the stack
+    }
   }
   return null;
 }

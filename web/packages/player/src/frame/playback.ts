@@ -23,7 +23,7 @@ export interface Row {
  * not touch are.
  */
 export function dropRepeats(rows: readonly Row[]): Row[] {
-  const kept: Row[] = [];
+  const kept: Row[][] = [];
   for (let start = 0; start < rows.length;) {
     const at = rows[start]?.timestampMs;
     let end = start + 1;
@@ -33,10 +33,11 @@ export function dropRepeats(rows: readonly Row[]): Row[] {
     const run = rows
       .slice(start, end)
       .filter((row, i, all) => i === 0 || !sameEvent(row, all[i - 1]));
-    kept.push(...run.slice(0, blockLength(run)));
+    kept.push(run.slice(0, blockLength(run)));
     start = end;
   }
-  return kept;
+  // Not by spreading into push(): a hundred thousand events at one instant overflow the stack.
+  return kept.flat();
 }
 
 /** Length of the shortest block whose repetition is all of `run`. */

@@ -5,7 +5,7 @@
  * `rangeHeader` is the one place where the two meet.
  */
 
-import { RangeReadError } from "../errors";
+import { RangeReadError, RecordingChangedError } from "../errors";
 
 /** What hyparquet calls an AsyncBuffer. */
 export interface ByteFile {
@@ -42,7 +42,8 @@ export function rangeHeader(start: number, end: number): string {
  *
  * The first request asks for the first `WHOLE_FILE_BYTES`: its answer tells the
  * length, and a small file has arrived with it. A server that does not know ranges
- * answers 200 with the whole file, which is then read from memory.
+ * answers 200 with the whole file, which is then read from memory. A part of another
+ * file than the first one (its ETag tells) throws RecordingChangedError.
  */
 export async function openUrl(
   url: string,
@@ -50,12 +51,13 @@ export async function openUrl(
   onProgress: (loadedBytes: number, totalBytes: number | null) => void = () => undefined,
 ): Promise<ByteFile> {
   const response = await request(fetchFn, url, 0, WHOLE_FILE_BYTES);
+  const etag = response.headers.get("etag");
   const total = totalBytes(response);
   const head = await readBody(response, total, onProgress);
   if (response.status !== 206 || total === null || head.byteLength >= total) {
     return memoryFile(head);
   }
-  return new RangeFile(total, head, (start, end) => fetchPart(fetchFn, url, start, end));
+  return new RangeFile(total, head, (start, end) => fetchPart(fetchFn, url, start, end, etag));
 }
 
 interface Piece {
@@ -140,8 +142,9 @@ async function fetchPart(
   url: string,
   start: number,
   end: number,
+  etag: string | null,
 ): Promise<Uint8Array> {
-  const part = await request(fetchFn, url, start, end);
+  const part = await request(fetchFn, url, start, end, etag);
   if (part.status !== 206) {
     throw new RangeReadError(
       `The server answered ${part.status} to a range it had allowed before. ` +
@@ -160,7 +163,13 @@ async function fetchPart(
   return bytes;
 }
 
-async function request(fetchFn: Fetch, url: string, start: number, end: number): Promise<Response> {
+async function request(
+  fetchFn: Fetch,
+  url: string,
+  start: number,
+  end: number,
+  expectedEtag: string | null = null,
+): Promise<Response> {
   let response: Response;
   try {
     response = await fetchFn(url, { headers: { Range: rangeHeader(start, end) } });
@@ -171,6 +180,10 @@ async function request(fetchFn: Fetch, url: string, start: number, end: number):
       null,
       { cause },
     );
+  }
+  const etag = response.headers.get("etag");
+  if (expectedEtag !== null && etag !== null && etag !== expectedEtag) {
+    throw new RecordingChangedError();
   }
   if (!response.ok) {
     throw new RangeReadError(

@@ -223,7 +223,7 @@ def test_the_page_of_the_moment_as_text(watched: Watched, server: Server) -> Non
     assert html.startswith("<!doctype html>\n<html")
     assert '<h1 title="&quot;quoted&quot;">a &lt; b &amp; c</h1>' in html
     assert '<template shadowrootmode="open"><i>in the shade</i></template>' in html
-    assert [name for name in HIDING if f'<input name="{name}" ' not in html] == [], html
+    assert html.count("<input autocomplete=") == html.count("<img>") == len(HIDING)
     for gone in ("onclick", "</script>", "rrweb-paused", "rr_"):
         assert gone not in html
     # Whoever parses it all the same gets no element that the recording did not show.

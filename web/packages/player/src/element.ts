@@ -653,10 +653,7 @@ export class ReplayportPlayer extends HTMLElement {
   #onFailed(error: PlayerError): void {
     clearTimeout(this.#patience);
     const nowMs = performance.now();
-    if (
-      error instanceof RecordingChangedError &&
-      nowMs - this.#reopenedAtMs > REOPEN_AFTER_MS
-    ) {
+    if (error instanceof RecordingChangedError && nowMs - this.#reopenedAtMs > REOPEN_AFTER_MS) {
       this.#reopenedAtMs = nowMs;
       this.#load({ startMs: this.currentMs, autoplay: this.#failedWhilePlaying });
       return;

@@ -66,6 +66,17 @@ describe("elements", () => {
     expect(node["attributes"]).toMatchObject({ src: PIXEL, width: "5" });
   });
 
+  it("lets no input or image stand for a property by which the replayer walks", () => {
+    for (const name of ["childNodes", "textContent", "appendChild", "nextSibling"]) {
+      expect(attributesOf("input", { name, id: name, value: name })).toEqual({ value: name });
+      expect(attributesOf("IMG", { name })).toEqual({});
+      expect(attributesOf("div", { id: name })).toEqual({ id: name });
+    }
+    for (const name of ["name", "title", "action", "email", "childNodesX"]) {
+      expect(attributesOf("input", { name, id: name })).toEqual({ name, id: name });
+    }
+  });
+
   it("makes no shadow root where a browser would throw", () => {
     expect(clean("img", {}, { isShadowHost: true }).node["isShadowHost"]).toBeUndefined();
     expect(clean("div", {}, { isShadowHost: true }).node["isShadowHost"]).toBe(true);

@@ -37,6 +37,14 @@ const SVG_ANIMATIONS: ReadonlySet<string> = new Set([
   "set",
 ]);
 
+/** Elements that a form or a document gives as its property of their `name` or `id`. */
+const NAMED_TAGS: ReadonlySet<string> = new Set(
+  "button embed fieldset form iframe img input object output select textarea".split(" "),
+);
+/** Properties of nodes by which a replayer finds its way and changes what it finds. */
+const WALKED_BY =
+  /^(node(Type|Name|Value)|(child|parent)(Node|Element)s?|(first|last)(Element)?Child|(next|previous)(Element)?Sibling|children|childElementCount|ownerDocument|documentElement|defaultView|styleSheets|adoptedStyleSheets|implementation|head|body|doctype|activeElement|isConnected|localName|tagName|namespaceURI|attributes|shadowRoot|host|textContent|innerHTML|style|sheet|classList|dataset|scroll(Top|Left|To|By|ingElement)?|(append|replace|remove|insert|has|clone|contains|compare|get|set|create|query|add|dispatch|attach|import|adopt|write|open|close|matches|closest|before|after|prepend|toggle|elementsFromPoint|elementFromPoint)([A-Z]\w*)?)$/;
+
 /** Never kept, whatever the element and the value. */
 const FORBIDDEN_ATTRIBUTES: ReadonlySet<string> = new Set([
   "action",
@@ -453,6 +461,9 @@ export class NodeSanitiser {
     if (known.tag === "iframe" && (name === "src" || name === "name")) {
       return undefined;
     }
+    if ((name === "name" || name === "id") && hidesProperty(known.tag, value)) {
+      return undefined;
+    }
     if (RESOURCE_ATTRIBUTES.has(name)) {
       return this.#resource(known, name, value);
     }
@@ -600,6 +611,17 @@ function localName(tag: string): string {
 
 function doctypeName(value: unknown): string {
   return typeof value === "string" && /^[A-Za-z][\w-]*$/.test(value) ? value : "html";
+}
+
+/**
+ * Whether a form or a document would give this element for one of its own properties.
+ *
+ * `form.childNodes` is the input of that name, where there is one (HTML, "named properties");
+ * the replayer that walks by it stops at the first such form. Names that pages really use and
+ * no replayer asks for (title, name, action) stay.
+ */
+function hidesProperty(tag: string, value: string): boolean {
+  return NAMED_TAGS.has(tag) && WALKED_BY.test(value);
 }
 
 /**

@@ -8,13 +8,11 @@
 import "rrweb/dist/style.css";
 
 import "./frame.css";
+import { SLICE_MS, breathe } from "../breathe";
 import { Assets } from "./assets";
 import { dropRepeats, type Row } from "./playback";
 import { asToFrame, type FromFrame, type Rows, type ToFrame } from "./protocol";
 import { Take } from "./take";
-
-/** Rows handled between two breaths, so that a large group does not freeze the page. */
-const SLICE_MS = 8;
 
 const assets = new Assets();
 const takes = new Map<number, Take>();
@@ -132,7 +130,7 @@ async function feed(take: Take, rows: Rows): Promise<void> {
   for (const event of events) {
     take.feed([event]);
     if (performance.now() - sliceStartMs > SLICE_MS) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await breathe();
       sliceStartMs = performance.now();
     }
   }

@@ -13,7 +13,6 @@ from tests.cli.command import REPOSITORY, process
 from replayport.archive import Archive
 from replayport.verifying import verify_archive
 
-
 pytestmark = pytest.mark.xdist_group("demo")  # its tests share what one run made
 
 

@@ -347,14 +347,37 @@ def test_as_a_bundle_on_a_static_host(
     it.saw_nothing()
 
 
+def freezing(archive: Archive, name: str) -> Recording:
+    """The recording of one of those exhibits."""
+    (it,) = (r for r in archive.recordings() if r.manifest.session_id == name)
+    return it
+
+
+def stays_usable(it: Visitor) -> None:
+    """What it shows is drawn, and the buttons do what they say."""
+    it.until(f"{PLAYER}?.durationMs")
+    it.until_drawn(HELLO)
+    it.answers()
+    it.saw_nothing()
+
+
 @pytest.mark.parametrize("name", FREEZING)
 def test_what_freezes_a_player_does_not(
     visitor: Callable[..., Visitor], archive: Archive, page_file: Path, name: str
 ) -> None:
-    (recording,) = (r for r in archive.recordings() if r.manifest.session_id == name)
-    page_file.write_bytes(b"".join(export_html(recording, ExportOptions())))
-    it = visitor(page_file.as_uri())
-    it.until(f"{PLAYER}.durationMs")
-    it.until_drawn(HELLO)
+    page_file.write_bytes(b"".join(export_html(freezing(archive, name), ExportOptions())))
+    stays_usable(visitor(page_file.as_uri()))
+
+
+@pytest.mark.parametrize("name", FREEZING)
+def test_what_freezes_a_player_leaves_the_app_usable(
+    visitor: Callable[..., Visitor], archive: Archive, signed_in: tuple[str, SignedIn], name: str
+) -> None:
+    url, _ = signed_in
+    recording = freezing(archive, name)
+    it = visitor(f"{url}/recordings/p/{recording.id}", url, signs_in_at=url)
+    stays_usable(it)
+    for tab in it.page.locator("[role=tab]").all():
+        tab.click(timeout=5_000)
     it.answers()
     it.saw_nothing()

@@ -35,5 +35,5 @@ def test_a_museum_is_told_apart_by_the_addresses_it_asks_for():
 def test_what_freezes_is_small(name):
     events = FREEZING[name](Museum(BASE))
     sizes = [len(e if isinstance(e, bytes) else json.dumps(e)) for _, e in events]
-    assert sum(sizes) < 8 * 2**20
+    assert sum(sizes) < 12 * 2**20
     assert len(draft_of(events, session_id="s", project="p").columns) > 1

@@ -737,7 +737,75 @@ def huge_sizes(m: Museum) -> list[tuple[str, Json | bytes]]:
     return [*_timed([(4, _meta("https://shop.example/", 1e15, 1e15)), (2, _page(boxes))])]
 
 
-FREEZING: Final = {show.__name__: show for show in (deep_page, wide_page, far_times, huge_sizes)}
+def wide_family(m: Museum, children: int = 130_000) -> list[tuple[str, Json | bytes]]:
+    """More children of one element than a function takes arguments."""
+    texts = [{"type": 3, "id": 10**6 + i, "textContent": ""} for i in range(children)]
+    family = m.node("div")
+    family["childNodes"] = texts
+    return [*_timed([(2, _page([m.node("p", {}, HELLO), family]))])]
+
+
+def one_instant(m: Museum, events: int = 130_000) -> list[tuple[str, Json | bytes]]:
+    """More events at one moment than a function takes arguments, no two the same."""
+    first = _timed([(2, _page([m.node("p", {}, HELLO)]))])
+    at = {"type": 3, "timestamp": START_MS + 20}
+    return [
+        *first[:-1],
+        *(("w1", {**at, "data": {"source": 3, "id": 4, "y": i}}) for i in range(events)),
+        first[-1],
+    ]
+
+
+def one_mutation(m: Museum, changes: int = 100_000) -> list[tuple[str, Json | bytes]]:
+    """One event that changes one text over and over, removes and adds what is not there."""
+    p = m.node("p", {}, HELLO)
+    i = m.node("i", {}, "x")
+    text = i["childNodes"][0]["id"]
+    data = _mutation(
+        texts=[{"id": text, "value": str(n)} for n in range(changes)],
+        removes=[{"id": 10**7 + n, "parentId": 10**7} for n in range(changes // 4)],
+        adds=[
+            {"parentId": 10**7 + n, "nextId": None, "node": {"type": 3, "id": 10**8 + n}}
+            for n in range(changes // 100)
+        ],
+    )
+    return [*_timed([(2, _page([p, i])), (3, data)])]
+
+
+def slow_patterns(m: Museum, times: int = 60_000) -> list[tuple[str, Json | bytes]]:
+    """Texts for whoever reads styles, addresses and console lines with patterns that go back."""
+    sheets = ("url(", "/*", "@import ", "a{b:url('", "\\", ":hover", '"', "@media(", "{")
+    styles = [m.node("style", {}, sheet * (times // len(sheet))) for sheet in sheets]
+    styles.append(m.node("div", {"style": "background:url(" * (times // 15)}))
+    styles.append(m.node("img", {"srcset": "a 1x, " * (times // 6), "src": " " * times + "x"}))
+    styles.append(m.node("a", {"href": "java\tscript:" + " " * times, "data-x": "x" * 2 * 10**6}))
+    line = {"level": "error", "trace": ["at " * times], "payload": ['"' + "\\" * times]}
+    page = _page([m.node("p", {}, HELLO), *styles])
+    return [*_timed([(2, page), (6, {"plugin": "rrweb/console@1", "payload": line})])]
+
+
+def canvas_flood(m: Museum, commands: int = 50_000) -> list[tuple[str, Json | bytes]]:
+    """A canvas of astronomic size, and very many commands for it in one event."""
+    canvas = m.node("canvas", {"width": "99999999", "height": "99999999"})
+    fill = {"property": "fillRect", "args": [0, 0, 1e9, 1e9]}
+    data = {"source": 9, "id": canvas["id"], "type": 0, "commands": [fill] * commands}
+    return [*_timed([(2, _page([m.node("p", {}, HELLO), canvas])), (3, data)])]
+
+
+FREEZING: Final = {
+    show.__name__: show
+    for show in (
+        deep_page,
+        wide_page,
+        wide_family,
+        one_instant,
+        one_mutation,
+        slow_patterns,
+        canvas_flood,
+        far_times,
+        huge_sizes,
+    )
+}
 """Recordings of their own: each makes the events, with the ids of their windows."""
 
 

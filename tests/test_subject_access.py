@@ -9,10 +9,12 @@ import json
 import zipfile
 
 import pytest
-from tests.support.builders import draft
+from tests.support.builders import START_MS, draft
 from tests.support.erasing import ANNA, ANON, BOB, at, fill, row
 
+from replayport.annotations import AnnotationStore, annotations_key
 from replayport.archive import Archive
+from replayport.catalog.base import ScoreRow
 from replayport.errors import RecordingNotFoundError
 from replayport.format.schema import EVENTS_FILE
 from replayport.recording import Person
@@ -48,6 +50,49 @@ def test_everything_of_one_person_and_nothing_of_another(archive, tmp_path):
     assert [e["recording"] for e in events].count("") == 1
     assert not any(BOB.encode() in data or b"bobs page" in data for data in files.values())
     assert b"default-src 'none'" in files["index.html"]
+
+
+def said_of(path) -> list[dict]:
+    with zipfile.ZipFile(path) as zip_:
+        names = sorted(n for n in zip_.namelist() if n.endswith("-said.json"))
+        return [json.loads(zip_.read(n)) for n in names]
+
+
+def test_what_was_said_of_a_visit_is_in_it(archive, tmp_path):
+    name = "annas-first-visit"
+    notes = AnnotationStore(archive)
+    notes.set_tags("shop", name, ["refund"])
+    notes.add_note("shop", name, author="support-agent", text="asked for her money back")
+    archive.catalog.set_signals("shop", name, kinds=["rage_click"], frustration=0.4)
+    archive.catalog.put_scores(
+        [
+            ScoreRow("shop", each, "rules-1", 0.4, '["rage"]', 1, START_MS)
+            for each in (name, "bobs-visit")
+        ]
+    )
+    out = tmp_path / "out.zip"
+    write_subject_access(archive, Scope("person", ANNA), out)
+    said = said_of(out)
+    assert len(said) == 3
+    (found,) = [s for s in said if s["tags"] == ["refund"]]
+    assert [n["text"] for n in found["notes"]] == ["asked for her money back"]
+    assert found["signals"] == ["rage_click"]
+    assert [(s["model"], s["score"], s["reasons"]) for s in found["scores"]] == [
+        ("rules-1", 0.4, ["rage"])
+    ]
+    with zipfile.ZipFile(out) as zip_:
+        assert not any(b"support-agent" in zip_.read(n) for n in zip_.namelist())
+        assert "who wrote a note" in json.loads(zip_.read("manifest.json"))["not_in_here"]
+
+
+def test_notes_that_do_not_read_are_said_to_be_missing(archive, tmp_path):
+    archive.store.put(annotations_key("shop", "annas-first-visit"), b"{")
+    done = write_subject_access(archive, Scope("person", ANNA), tmp_path / "out.zip")
+    assert done.unread_notes == ["shop/annas-first-visit"]
+    assert [s["notes"] for s in said_of(tmp_path / "out.zip")].count(None) == 1
+    with zipfile.ZipFile(tmp_path / "out.zip") as zip_:
+        missing = json.loads(zip_.read("manifest.json"))["not_in_here"]
+    assert "tags and notes that could not be read: shop/annas-first-visit" in missing
 
 
 def test_a_recording_redacted_to_a_pseudonym_is_in_it(archive, tmp_path):

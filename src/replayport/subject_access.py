@@ -6,6 +6,7 @@ Subject access: everything about one person in one file that person can open.
 ├── index.html                 what this is, in plain words, with links to the rest
 ├── recordings/<n>.html        each visit as a page that plays offline
 ├── recordings/<n>.json        its manifest: when, which pages, what was counted
+├── recordings/<n>-said.json   what was said of it: tags, notes, signals found, scores computed
 ├── analytics.json, .csv       every analytics event of the person
 ├── person.json                ids and properties known
 └── manifest.json              every file with its SHA-256, and what is not in here
@@ -29,7 +30,9 @@ from typing import Any, Final
 import msgspec
 
 from replayport import __version__
+from replayport.annotations import AnnotationStore
 from replayport.archive import Archive
+from replayport.catalog.base import ScoreRow
 from replayport.errors import RecordingError, RecordingNotFoundError
 from replayport.export import ExportOptions, html
 from replayport.recording import Manifest
@@ -50,6 +53,8 @@ class SubjectAccess:
     analytics_events: int = 0
     unreadable: list[str] = field(default_factory=list)
     """``project/id`` of visits that could not be put in."""
+    unread_notes: list[str] = field(default_factory=list)
+    """``project/id`` of visits whose tags and notes could not be read."""
 
 
 def write_subject_access(
@@ -89,6 +94,7 @@ def write_subject_access(
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zip_:
         out = _Writer(zip_)
         folders = [f for f in found.folders if f.manifest is not None]
+        scores = _scores(archive, {f.name for f in folders})
         folders.sort(key=lambda f: f.manifest.start_ms if f.manifest else 0)
         for n, folder in enumerate(folders, 1):
             on_recording(folder.name)
@@ -101,6 +107,8 @@ def write_subject_access(
                 continue
             manifest = recording.manifest
             out.add(f"recordings/{n:04d}.json", [manifest.to_bytes()])
+            said = _said(archive, folder.name, scores.get(folder.name, []), done)
+            out.add(f"recordings/{n:04d}-said.json", [_json(said)])
             visits.append((n, folder.name, manifest))
             done.recordings.append(folder.name)
             if manifest.person:
@@ -130,13 +138,68 @@ def write_subject_access(
                 "distinct_ids": done.distinct_ids,
                 "not_in_here": [
                     "visits that are still being received",
+                    "who wrote a note",
+                    "models that scores were computed with",
                     "copies that were exported or downloaded before",
                     "what PostHog or other services keep",
                     *(f"a visit that could not be read: {name}" for name in done.unreadable),
+                    *(f"tags and notes that could not be read: {n}" for n in done.unread_notes),
                 ],
             }
         )
     return done
+
+
+def _scores(archive: Archive, names: set[str]) -> dict[str, list[ScoreRow]]:
+    found: dict[str, list[ScoreRow]] = {}
+    for score in archive.catalog.scores():
+        name = f"{score.project}/{score.id}"
+        if name in names:
+            found.setdefault(name, []).append(score)
+    return found
+
+
+def _said(
+    archive: Archive, name: str, scores: list[ScoreRow], done: SubjectAccess
+) -> dict[str, Any]:
+    """Give what people and programs said of a visit; null is what could not be read."""
+    project, _, recording_id = name.partition("/")
+    tags: list[str] | None = None
+    notes: list[dict[str, Any]] | None = None
+    facts: dict[str, Any] | None = None
+    try:
+        annotations = AnnotationStore(archive).get(project, recording_id)
+        tags = annotations.tags
+        notes = [
+            {
+                "text": note.text,
+                "about": None if note.at_ms is None else _time(note.at_ms),
+                "written": _time(note.created_ms),
+            }
+            for note in annotations.notes
+        ]
+        facts = annotations.facts.properties if annotations.facts else {}
+    except RecordingError:
+        done.unread_notes.append(name)
+    try:
+        signals: list[str] | None = archive.catalog.get(recording_id, project).signals
+    except RecordingNotFoundError:  # it is in the store and not in the catalog yet
+        signals = None
+    return {
+        "tags": tags,
+        "notes": notes,
+        "properties_said_by_a_backend": facts,
+        "signals": signals,
+        "scores": [
+            {
+                "model": score.model,
+                "score": score.score,
+                "reasons": json.loads(score.reasons or "[]"),
+                "computed": _time(score.scored_ms),
+            }
+            for score in scores
+        ],
+    }
 
 
 class _Writer:
@@ -278,7 +341,8 @@ def _visit(n: int, manifest: Manifest) -> str:
         f"{manifest.events:,} steps</p>"
         f"<ul>{pages}</ul>"
         f'<p class=links><a class=play href="recordings/{n:04d}.html">Watch this visit</a> '
-        f'<a href="recordings/{n:04d}.json">Details</a></p></article>'
+        f'<a href="recordings/{n:04d}.json">Details</a> '
+        f'<a href="recordings/{n:04d}-said.json">Tags, notes and scores</a></p></article>'
     )
 
 
@@ -345,6 +409,7 @@ scrolled. It is no video of your screen, and what you typed may have been hidden
 <h2>What is not in here</h2>
 <ul>
 <li>Visits that are still going on, or ended less than an hour ago.</li>
+<li>Who wrote a note about a visit, and the models that scores were computed with.</li>
 <li>Copies that were exported or downloaded before, and what other services keep.</li>
 </ul>
 <p class="note">You may ask for these data to be corrected or erased. Write to whoever gave you this

@@ -94,6 +94,7 @@ def subject_access(
                 "recordings": done.recordings,
                 "analytics_events": done.analytics_events,
                 "unreadable": done.unreadable,
+                "unread_notes": done.unread_notes,
             }
         )
     else:
@@ -103,6 +104,8 @@ def subject_access(
         )
         for name in done.unreadable:
             errors.print(f"[red]unreadable[/red] {shown(name)} is not in the file")
+        for name in done.unread_notes:
+            errors.print(f"[red]unreadable[/red] tags and notes of {shown(name)}")
         errors.print(f"wrote {shown(path)} ({size(written)})", highlight=False)
-    if done.unreadable:
+    if done.unreadable or done.unread_notes:
         raise typer.Exit(1)

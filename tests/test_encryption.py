@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from tests.support.builders import click, draft, full_snapshot, meta, visit
 from tests.support.erasing import eraser
 
 from replayport import encryption
+from replayport.annotations import AnnotationStore
 from replayport.archive import ARCHIVE_FILE, Archive
 from replayport.encryption import (
     FRAME_BYTES,
@@ -25,6 +28,7 @@ from replayport.encryption import (
 )
 from replayport.errors import ArchiveError, DamagedRecordingError, SettingsError
 from replayport.export import EXPORTS, ExportOptions
+from replayport.recording import Person
 from replayport.server.app import make_app
 from replayport.store import Store
 from replayport.surveying import Scope
@@ -348,3 +352,58 @@ def test_the_server_gives_ranges_in_the_clear(place):
         assert (tail.status_code, tail.content) == (206, whole[-8:])
         part = client.get(url, headers={"range": "bytes=100-299"})
         assert part.content == whole[100:300]
+
+
+def words_left_in(folder, words) -> set[str]:
+    """Give the words that some file has: as it is, or in a column of Parquet once decompressed."""
+    found = set()
+    for path in (p for p in folder.rglob("*") if p.is_file()):
+        data = path.read_bytes()
+        if data[:4] == b"PAR1":
+            rows = pq.read_table(io.BytesIO(data)).to_pylist()
+            data += repr(rows).encode()
+        found |= {w for w in words if w.encode() in data or w.encode() in path.name.encode()}
+    return found
+
+
+WORDS = (
+    "plantedpath",
+    "plantedtext",
+    "plantedproperty",
+    "plantedperson",
+    "plantedtag",
+    "plantednote",
+)
+
+
+def plant(archive: Archive) -> None:
+    archive.write(
+        draft(
+            [meta(href="https://shop.example/plantedpath"), full_snapshot(text="plantedtext")],
+            session_id="s-1",
+            analytics=[{"timestamp_ms": 1, "event": "e", "properties": '{"a":"plantedproperty"}'}],
+            person=Person(distinct_id="plantedperson"),
+        )
+    )
+    notes = AnnotationStore(archive)
+    notes.set_tags("p", "s-1", ["plantedtag"])
+    notes.add_note("p", "s-1", author="a", text="plantednote")
+
+
+def test_no_planted_word_is_in_an_encrypted_store(place, tmp_path):
+    path, ring = place
+    catalog_url = f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    with Archive.open(path, create=True, key_ring=ring, catalog_url=catalog_url) as archive:
+        plant(archive)
+    assert words_left_in(path, WORDS) == set()
+    with Archive.open(tmp_path / "plain", create=True) as plain:
+        plant(plain)
+    assert words_left_in(tmp_path / "plain", WORDS) == set(WORDS)
+
+
+def test_the_catalog_is_not_encrypted(place):
+    """As the documents say: who, what tags and which words stay readable beside the store."""
+    path, ring = place
+    with Archive.open(path, create=True, key_ring=ring) as archive:
+        plant(archive)
+    assert words_left_in(path, WORDS) == {"plantedpath", "plantedperson", "plantedtag"}

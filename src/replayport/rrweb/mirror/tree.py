@@ -371,7 +371,7 @@ class Tree:
             self._put(parent, node, after, nodes.get(previous_id) if previous_id else None)
         else:  # what nearly every add is: `_put` without its special cases
             parents = self._parents
-            if after is None or parents.get(next_id) != parent_id:
+            if after is None or parents.get(after["id"]) != parent_id:
                 below.append(node)
             elif below[0] is after:
                 below.insert(0, node)

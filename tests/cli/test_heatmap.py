@@ -36,6 +36,16 @@ def test_elements_are_ranked(folder):
     assert "720 px" in scroll.stdout
 
 
+def test_all_is_what_naming_none_means(folder):
+    without = run_json("heatmap", "--url", "/", "--archive", folder)
+    assert run_json("heatmap", "--url", "/", "--all", "--archive", folder) == without
+    one = run_json("heatmap", "--url", "/", "s-1", "--archive", folder)
+    assert one["viewports"][0]["visits"] == 1
+    both = run("heatmap", "--url", "/", "s-1", "--all", "--archive", folder)
+    assert both.exit_code == 2
+    assert "not both" in both.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

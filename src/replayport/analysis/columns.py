@@ -433,6 +433,21 @@ _STYLE_SOURCES: Final = [
         IncrementalSource.ADOPTED_STYLE_SHEET,
     )
 ]
+_RESIZE: Final = int(IncrementalSource.VIEWPORT_RESIZE)
+_KEPT_SOURCES: Final = tuple(
+    (name, int(source))
+    for name, source in (
+        ("moves", IncrementalSource.MOUSE_MOVE),
+        ("touch_moves", IncrementalSource.TOUCH_MOVE),
+        ("interactions", IncrementalSource.MOUSE_INTERACTION),
+        ("scrolls", IncrementalSource.SCROLL),
+        ("inputs", IncrementalSource.INPUT),
+        ("resizes", IncrementalSource.VIEWPORT_RESIZE),
+        ("mutations", IncrementalSource.MUTATION),
+        ("selections", IncrementalSource.SELECTION),
+    )
+)
+"""Kinds that are an incremental source each, whole."""
 _ACTIVE_SOURCES: Final = sorted(int(s) for s in USER_INTERACTION_SOURCES)
 
 _PAYLOADS: Final[dict[str, tuple[Any, Callable[..., Any]]]] = {
@@ -499,7 +514,8 @@ class _Gathered:
         self.all.seq.append(seq)
         self.all.window.append(window)
         incremental = type_ == EventType.INCREMENTAL_SNAPSHOT
-        self.source.append(np.where(incremental, source, -1))
+        source = np.where(incremental, source, -1)
+        self.source.append(source)
         self.structural.append(type_ != EventType.CUSTOM)  # `sessionIdle` is back-dated
 
         def named(*names: str) -> Bools:
@@ -519,23 +535,19 @@ class _Gathered:
                 kept.payload += payload[mask].tolist()
 
         self.kinds |= {k for k in kinds if k in ("console", "network")}
-        keep("moves", incremental & (source == IncrementalSource.MOUSE_MOVE))
-        keep("touch_moves", incremental & (source == IncrementalSource.TOUCH_MOVE))
-        keep("interactions", incremental & (source == IncrementalSource.MOUSE_INTERACTION))
-        keep("scrolls", incremental & (source == IncrementalSource.SCROLL))
-        keep("inputs", incremental & (source == IncrementalSource.INPUT))
-        resized = incremental & (source == IncrementalSource.VIEWPORT_RESIZE)
-        keep("resizes", resized)
-        keep("sizes", resized | (type_ == EventType.META))
-        keep("mutations", incremental & (source == IncrementalSource.MUTATION))
-        keep("selections", incremental & (source == IncrementalSource.SELECTION))
-        keep("style_changes", incremental & among(source, _STYLE_SOURCES))
+        here = set(source.tolist())
+        for name, number in _KEPT_SOURCES:
+            if number in here:
+                keep(name, source == number)
+        keep("sizes", (source == _RESIZE) | (type_ == _META))
+        if not here.isdisjoint(_STYLE_SOURCES):
+            keep("style_changes", among(source, _STYLE_SOURCES))
         keep("console", named("console"))
         keep("network", named("network"))
         keep("hidden", named("custom:window hidden"))
         keep("visible", named("custom:window visible"))
         keep("options", named("custom:$session_options"))
-        full = type_ == EventType.FULL_SNAPSHOT
+        full = type_ == _FULL
         if full.any():
             self.snapshot_windows |= set(window[full].tolist())
             size = np.zeros(len(t), dtype=np.int64)

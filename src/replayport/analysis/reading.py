@@ -98,7 +98,27 @@ OPTIONS_TAG: Final = "$session_options"
 
 # Plain numbers: looking an enum's member up costs more than all that is done with most events.
 _INCREMENTAL: Final = int(EventType.INCREMENTAL_SNAPSHOT)
+_FULL_SNAPSHOT: Final = int(EventType.FULL_SNAPSHOT)
+_META: Final = int(EventType.META)
+_DOM_CONTENT_LOADED: Final = int(EventType.DOM_CONTENT_LOADED)
+_CUSTOM: Final = int(EventType.CUSTOM)
+_PLUGIN: Final = int(EventType.PLUGIN)
 _MUTATION: Final = int(IncrementalSource.MUTATION)
+_DRAG: Final = int(IncrementalSource.DRAG)
+_INPUT: Final = int(IncrementalSource.INPUT)
+_MOUSE_INTERACTION: Final = int(IncrementalSource.MOUSE_INTERACTION)
+_SCROLL: Final = int(IncrementalSource.SCROLL)
+_SELECTION: Final = int(IncrementalSource.SELECTION)
+_VIEWPORT_RESIZE: Final = int(IncrementalSource.VIEWPORT_RESIZE)
+_BLUR: Final = int(MouseInteraction.BLUR)
+_CLICK: Final = int(MouseInteraction.CLICK)
+_CONTEXT_MENU: Final = int(MouseInteraction.CONTEXT_MENU)
+_DBL_CLICK: Final = int(MouseInteraction.DBL_CLICK)
+_FOCUS: Final = int(MouseInteraction.FOCUS)
+_MOUSE_DOWN: Final = int(MouseInteraction.MOUSE_DOWN)
+_MOUSE_UP: Final = int(MouseInteraction.MOUSE_UP)
+_TOUCH_END: Final = int(MouseInteraction.TOUCH_END)
+_TOUCH_START: Final = int(MouseInteraction.TOUCH_START)
 _MOVES: Final = frozenset((IncrementalSource.MOUSE_MOVE, IncrementalSource.TOUCH_MOVE))
 _USER_SOURCES: Final = _MOVES | {
     IncrementalSource.MOUSE_INTERACTION,
@@ -271,18 +291,18 @@ class ActionReader:
                     window.page.put(type_, source, event.data_json)
             elif source in _READ_SOURCES and (data := self._data(event)) is not None:
                 self._incremental(window, at, source, data)
-        elif type_ == EventType.FULL_SNAPSHOT:
+        elif type_ == _FULL_SNAPSHOT:
             if event.data_json is not None:
                 window.page.put(type_, None, event.data_json)
                 window.press = None
-        elif type_ == EventType.META:
+        elif type_ == _META:
             if (data := self._data(event)) is not None:
                 self._meta(window, at, data)
-        elif type_ == EventType.DOM_CONTENT_LOADED:
+        elif type_ == _DOM_CONTENT_LOADED:
             window.parsed = True
-        elif type_ == EventType.CUSTOM:
+        elif type_ == _CUSTOM:
             self._custom(window, at, event)
-        elif type_ == EventType.PLUGIN and event.kind == "console":
+        elif type_ == _PLUGIN and event.kind == "console":
             self._console(window, at, event)
 
     def finish(self) -> ActionLog:
@@ -302,24 +322,24 @@ class ActionReader:
     # --- events -------------------------------------------------------------------
 
     def _incremental(self, window: _Window, at: int, source: int, data: dict[str, Any]) -> None:
-        if source == IncrementalSource.MOUSE_INTERACTION:
+        if source == _MOUSE_INTERACTION:
             self._interaction(window, at, data)
-        elif source == IncrementalSource.INPUT:
+        elif source == _INPUT:
             mirror = window.mirror
             before = mirror.value(integer(data.get("id")) or 0)
-            mirror.apply(EventType.INCREMENTAL_SNAPSHOT, source, data)
+            mirror.apply(_INCREMENTAL, source, data)
             self._input(window, at, data, before)
-        elif source == IncrementalSource.SCROLL:
+        elif source == _SCROLL:
             mirror = window.mirror
             node_id = integer(data.get("id")) or 0
             before_scroll = mirror.scroll(node_id)
-            mirror.apply(EventType.INCREMENTAL_SNAPSHOT, source, data)
+            mirror.apply(_INCREMENTAL, source, data)
             self._scroll(window, at, node_id, before_scroll)
-        elif source == IncrementalSource.VIEWPORT_RESIZE:
+        elif source == _VIEWPORT_RESIZE:
             self._resize(window, at, data)
-        elif source == IncrementalSource.SELECTION:
+        elif source == _SELECTION:
             self._selection(window, at, data)
-        elif source == IncrementalSource.DRAG:
+        elif source == _DRAG:
             self._dragged(window, at, data)
 
     def _meta(self, window: _Window, at: int, data: dict[str, Any]) -> None:
@@ -378,33 +398,33 @@ class ActionReader:
         what, node_id = data.get("type"), integer(data.get("id"))
         if node_id is None:
             return
-        if what == MouseInteraction.MOUSE_DOWN:
+        if what == _MOUSE_DOWN:
             press = window.press
             if press is None or not press.touch or at - press.at_ms > PRESS_MS:
                 self._down(window, at, node_id, data, touch=False)
-        elif what == MouseInteraction.TOUCH_START:
+        elif what == _TOUCH_START:
             self._down(window, at, node_id, data, touch=True)
-        elif what == MouseInteraction.MOUSE_UP:
+        elif what == _MOUSE_UP:
             self._up(window, at, node_id, data)
-        elif what == MouseInteraction.TOUCH_END:
+        elif what == _TOUCH_END:
             self._touch_end(window, at, data)
-        elif what == MouseInteraction.CLICK:
+        elif what == _CLICK:
             self._click(window, at, node_id, data)
-        elif what == MouseInteraction.DBL_CLICK:
+        elif what == _DBL_CLICK:
             self._double_click(window, at, node_id)
-        elif what == MouseInteraction.CONTEXT_MENU:
+        elif what == _CONTEXT_MENU:
             press = self._open_press(window, at)
             if press is None:
                 self._pressed_unseen(window, at, ActionKind.RIGHT_CLICK, node_id, data)
             else:
                 press.clicked = True
                 press.draft = self._from_press(window, at, ActionKind.RIGHT_CLICK, press)
-        elif what == MouseInteraction.FOCUS:
+        elif what == _FOCUS:
             # A new element can have the focus before the recorder has given it an id.
             window.focus = node_id if node_id > 0 else None
             if window.typing is not None and _node_of(window.typing) != node_id:
                 window.typing = None
-        elif what == MouseInteraction.BLUR:
+        elif what == _BLUR:
             if window.focus == node_id:
                 window.focus = 0
             if window.typing is not None and _node_of(window.typing) == node_id:

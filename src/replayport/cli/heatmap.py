@@ -22,7 +22,13 @@ from replayport.cli.common import (
     progress_bar,
     shown,
 )
-from replayport.cli.signals import WorkersOption, failures, print_failed, profiles_of
+from replayport.cli.signals import (
+    AllOption,
+    WorkersOption,
+    failures,
+    print_failed,
+    profiles_of,
+)
 from replayport.errors import ReplayError
 from replayport.render.heatmap import TITLES, document, picture
 from replayport.render.still import NothingToDrawError, Still, chromium, draw
@@ -56,6 +62,7 @@ def heatmap(
         list[str] | None,
         typer.Argument(metavar="[ID]…", help="As in `list`; all recordings when none is named."),
     ] = None,
+    all_: AllOption = False,
     workers: WorkersOption = None,
     archive: ArchiveOption = None,
     json: JsonOption = False,
@@ -65,6 +72,8 @@ def heatmap(
 
     Without -o the elements are ranked in a table. Drawing needs replayport[heatmap] and Chromium.
     """
+    if ids and all_:
+        raise WrongCallError("name recordings (see `replayport list`), or give --all; not both")
     if kind not in KINDS:
         raise WrongCallError(f"there is no kind {kind!r}. Kinds: {', '.join(KINDS)}")
     names = [name for name, _, _ in CLASSES]

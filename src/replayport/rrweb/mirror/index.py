@@ -201,7 +201,8 @@ class ElementIndex:
 
     def _present(self, found: dict[int, Node]) -> list[tuple[int, Node]]:
         """Give the entries that are still on the page, and drop the others."""
-        gone = [i for i, node in found.items() if self._mirror.node(i) is not node]
+        here = self._mirror.node
+        gone = [i for i, node in found.items() if here(i) is not node]
         for i in gone:
             del found[i]
         return list(found.items())
@@ -251,7 +252,9 @@ class ElementIndex:
 def _take_attributes(found: dict[tuple[str, str], dict[int, Node]], nodes: Iterable[Node]) -> None:
     none_of = _INDEXED_SET.isdisjoint
     for node in nodes:
-        attributes = node.get("attributes")
+        if "attributes" not in node:  # a text
+            continue
+        attributes = node["attributes"]
         if not attributes or type(attributes) is not dict or none_of(attributes):
             continue
         for name in _INDEXED_SET.intersection(attributes):
@@ -272,12 +275,9 @@ def _take_texts(found: dict[str, dict[int, Node]], nodes: Iterable[Node]) -> Non
 def _take_tags(found: dict[str, dict[int, Node]], nodes: Iterable[Node]) -> None:
     can_have = accessible.TAGS_WITH_ROLES
     for node in nodes:
-        tag = node.get("tagName")
-        if type(tag) is not str:
+        if "tagName" not in node or type(tag := node["tagName"]) is not str:
             continue
-        if tag not in can_have and not tag.islower():
-            tag = tag.lower()
-        if tag in can_have:
+        if tag in can_have or (not tag.islower() and (tag := tag.lower()) in can_have):
             same = found.get(tag)
             if same is None:
                 same = found[tag] = {}

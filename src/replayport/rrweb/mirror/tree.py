@@ -321,7 +321,8 @@ class Tree:
 
     def _add(self, add: dict[str, Any]) -> Any:
         """Add one node; give the id it has to wait for, None when it is done with."""
-        node, parent_id = add["node"], add["parentId"]
+        # Most events are adds and most of a page came by them: each look-up here is felt.
+        node, parent_id, next_id = add["node"], add["parentId"], add.get("nextId")
         node_id = node["id"]
         if type(node_id) is not int:
             self.findings["damaged_node"] += 1
@@ -333,15 +334,14 @@ class Tree:
                 self._documents[parent_id] = add
                 return None
             return parent_id
-        next_id = add.get("nextId")
         after = nodes.get(next_id) if next_id else None
         if after is None and next_id is not None and next_id != NO_ID:
             return next_id
-        root_id = node.get("rootId")
-        if root_id and root_id not in nodes:
+        if "rootId" in node and (root_id := node["rootId"]) and root_id not in nodes:
             self.findings["add_without_document"] += 1
             return None
-        if parent.get("tagName") == "iframe":
+        tag = parent.get("tagName")
+        if tag == "iframe":
             self._attach_document(parent_id, node)
             return None
         if "childNodes" not in parent:
@@ -349,9 +349,8 @@ class Tree:
                 self.findings["damaged_node"] += 1
                 return None
             parent["childNodes"] = []
-        kept = nodes.get(node_id)
-        if kept is not None:
-            node = self._add_again(kept, node, parent_id)
+        if node_id in nodes:
+            node = self._add_again(nodes[node_id], node, parent_id)
             if node is None:
                 return None
         elif node.get("childNodes"):
@@ -366,14 +365,16 @@ class Tree:
             previous_id
             or self._places
             or len(below) > LINEAR_CHILDREN
+            or tag in _LISTED_TAGS
             or parent.get("type") != _ELEMENT
-            or parent.get("tagName") in _LISTED_TAGS
         ):
             self._put(parent, node, after, nodes.get(previous_id) if previous_id else None)
         else:  # what nearly every add is: `_put` without its special cases
             parents = self._parents
             if after is None or parents.get(after["id"]) != parent_id:
                 below.append(node)
+            elif below[0] is after:
+                below.insert(0, node)
             else:
                 below.insert(self._position(parent, after), node)
             parents[node_id] = parent_id

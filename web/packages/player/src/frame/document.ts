@@ -98,7 +98,8 @@ function insideOf(element: Element): (Node | string)[] {
   if (shadow !== null) {
     return ["</template>", shadow, '<template shadowrootmode="open">'];
   }
-  const inner = of.localName(element) === "iframe" && (element as HTMLIFrameElement).contentDocument;
+  const inner =
+    of.localName(element) === "iframe" && (element as HTMLIFrameElement).contentDocument;
   return inner ? [inner] : [];
 }
 

@@ -7,7 +7,6 @@ a browser gets a small page that says the same.
 
 from __future__ import annotations
 
-import html
 import logging
 import re
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from replayport.errors import (
     RecordingNotFoundError,
     ReplayError,
 )
+from replayport.server.pages import error_page
 
 REASONS: Final[dict[str, tuple[int, str]]] = {
     "invalid": (400, "A parameter or the body is not what the route takes."),
@@ -100,15 +100,8 @@ def respond(
     """Give the envelope, or a small page where a person asked."""
     if wants_page(request):
         shared = request.url.path.startswith(("/shared/", "/embed/"))
-        more = "" if shared else "<p><a href='/'>All recordings</a></p>"
-        return HTMLResponse(
-            "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-            "<meta name=color-scheme content='light dark'><title>replayport</title>"
-            "<body style='font:16px/1.6 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem'>"
-            f"<h1>{status}</h1><p>{html.escape(message[:1].upper() + message[1:])}</p>{more}",
-            status,
-            headers,
-        )
+        page = error_page(status, message, has_home=not shared)
+        return HTMLResponse(page, status, headers)
     body: dict[str, Any] = {"ok": False, "error": message, "reason": reason, "status": status}
     if _LIKE_POSTHOG.match(request.url.path):  # its clients look for these
         body |= {"type": "server_error" if status >= 500 else "invalid_request"}

@@ -1,8 +1,9 @@
 """
-The page of a shared recording: for people without an account, small, and without the web app.
+Pages without the web app: that of a shared recording, for people without an account, and the
+one that tells what went wrong.
 
-It holds nothing of the recording; its script asks for what the link shows, and writes it with
-``textContent``.
+The first holds nothing of the recording; its script asks for what the link shows, and writes
+it with ``textContent``.
 """
 
 from __future__ import annotations
@@ -186,6 +187,45 @@ def shared_page(
         _STYLE + _FORM_STYLE + _SHARED_STYLE,
     )
     return page.replace("<body>", f'<body data-token="{escape(token)}">', 1)
+
+
+_ERROR_TITLES: Final = {
+    401: "Sign in first",
+    403: "Not for you to see",
+    404: "There is nothing here",
+    410: "This link has ended",
+    503: "Too busy just now",
+}
+
+_ERROR_STYLE: Final = """
+main.error { max-width: 460px; padding-top: 16vh; text-align: center; }
+main.error .brand { justify-content: center; }
+main.error h1 { font-size: 24px; letter-spacing: -.02em; margin: 22px 0 6px; }
+main.error p { margin: 0 0 22px; overflow-wrap: anywhere; }
+main.error a { display: inline-block; padding: 9px 16px; border-radius: 8px; font-weight: 600;
+  background: var(--accent); color: var(--card); }
+main.error a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+"""
+
+
+def error_page(status: int, message: str, *, has_home: bool) -> str:
+    """
+    Make the page that tells a person what went wrong.
+
+    Args:
+        status: Of the answer.
+        message: What was seen, and what to do.
+        has_home: Offer the way to the recordings; whoever came by a link has none.
+    """
+    title = _ERROR_TITLES.get(status, "That did not work")
+    home = '<a href="/">All recordings</a>' if has_home else ""
+    words = message[:1].upper() + message[1:]
+    return _page(
+        title,
+        f"""<main class="error"><span class="brand">{_LOGO} replayport</span>
+<h1>{title}</h1><p class="soft">{escape(words)} ({status})</p>{home}</main>""",
+        _STYLE + _ERROR_STYLE,
+    )
 
 
 def _page(title: str, body: str, style: str) -> str:

@@ -6,7 +6,9 @@ Each exhibit asks a listener that counts, or sets ``__pwned`` in the windows it 
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import socket
 import threading
 import zipfile
@@ -22,13 +24,21 @@ from tests.browser.conftest import Server
 from tests.support.servers import PASSWORD
 from tests.support.servers import Server as SignedIn
 
-from replayport.archive import Archive
+from replayport.archive import Archive, encode_draft
 from replayport.export import ExportOptions
 from replayport.export.bundle import export as export_bundle
 from replayport.export.html import export as export_html
 from replayport.format.reader import Recording
 from replayport.player_assets import PLAYER_FILE, static_file
-from replayport.testing.attacks import EXHIBITS, FREEZING, HELLO, LEAVING, Museum, draft_of
+from replayport.testing.attacks import (
+    EXHIBITS,
+    FREEZING,
+    HELLO,
+    LEAVING,
+    Museum,
+    alone,
+    draft_of,
+)
 from replayport.testing.serving import serve
 
 pytestmark = pytest.mark.browser
@@ -327,11 +337,13 @@ def test_in_an_embed(
     it.saw_nothing()
 
 
-@pytest.mark.parametrize("src", ["visit/events.parquet", "visit.replay.zip"])
-def test_as_a_bundle_on_a_static_host(
-    visitor: Callable[..., Visitor], archive: Archive, server: Server, src: str
-) -> None:
-    bundle = b"".join(export_bundle(gallery(archive), ExportOptions()))
+def drawn_in(frame: Frame) -> bool:
+    """Tell whether what every exhibit says is drawn in a frame itself."""
+    return bool(frame.evaluate(f"document.querySelector('p')?.textContent === {HELLO!r}"))
+
+
+def put(server: Server, bundle: bytes, attributes: str) -> str:
+    """Put a bundle on a static host, whole and unpacked, with a page that plays it."""
     server.files["/visit.replay.zip"] = ("application/zip", bundle)
     with zipfile.ZipFile(io.BytesIO(bundle)) as files:
         for name in files.namelist():
@@ -339,12 +351,89 @@ def test_as_a_bundle_on_a_static_host(
     server.files["/player.js"] = ("text/javascript", static_file(PLAYER_FILE).read_bytes())
     page = f"""<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
 <style>html, body {{ margin: 0; height: 100% }} replayport-player {{ height: 100% }}</style>
-<replayport-player src="{src}"></replayport-player>
+<replayport-player {attributes}></replayport-player>
 <script src="player.js"></script>"""
     server.files["/"] = ("text/html", page.encode())
-    it = visitor(f"{server.url}/")
+    return f"{server.url}/"
+
+
+@pytest.mark.parametrize("src", ["visit/events.parquet", "visit.replay.zip"])
+def test_as_a_bundle_on_a_static_host(
+    visitor: Callable[..., Visitor], archive: Archive, server: Server, src: str
+) -> None:
+    bundle = b"".join(export_bundle(gallery(archive), ExportOptions()))
+    it = visitor(put(server, bundle, f'src="{src}"'))
     it.walk()
     it.saw_nothing()
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    ['src="visit/events.parquet" assets="visit/assets.json"', 'src="visit.replay.zip"'],
+    ids=["files", "zip"],
+)
+def test_assets_of_somebody_elses_making(
+    visitor: Callable[..., Visitor], listener: Listener, server: Server, attributes: str
+) -> None:
+    shop = "https://shop.example"
+    evil = listener.url
+    files = {
+        "a.css": f"@import '{evil}/import'; p {{ color: rgb(1, 2, 3); "
+        f"background: url({evil}/css) }}".encode(),
+        "a.svg": f"<svg xmlns='http://www.w3.org/2000/svg' onload='__pwned=1'><script>"
+        f"__pwned=1</script><image href='{evil}/svg'/></svg>".encode(),
+        "a.html": b"<script>top.__pwned = 1</script>",
+    }
+    types = {"a.css": "text/css", "a.svg": "image/svg+xml", "a.html": "text/html"}
+    entries = {
+        f"{shop}/{name}": {"sha256": hashlib.sha256(data).hexdigest(), "content_type": types[name]}
+        for name, data in files.items()
+    }
+    for i, name in enumerate(("../../../etc/passwd", f"{evil}/name", "javascript:__pwned=1", "")):
+        entries[f"{shop}/{i}.png"] = {"sha256": name, "content_type": "image/png"}
+    entries[f"{shop}/away.png"] = {"sha256": "ab" * 32, "content_type": "image/png"}
+    entries["__proto__"] = {"sha256": "cd" * 32, "content_type": "image/png"}
+    for entry in entries.values():
+        entry["final_url"] = f"{evil}/base/"
+    museum = Museum(listener.url)
+    page = [
+        museum.node("link", {"rel": "stylesheet", "href": f"{shop}/a.css"}),
+        museum.node("iframe", {"src": f"{shop}/a.html"}),
+        museum.node("object", {"data": f"{shop}/a.html"}),
+        *(museum.node("img", {"src": address}) for address in entries),
+        museum.node("p", {}, HELLO),
+    ]
+    made = draft_of(alone(page), session_id="assets", project="p")
+    _, stored = encode_draft(made)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as bundle:
+        for name, data in stored.items():
+            bundle.writestr(name, data)
+        bundle.writestr("assets.json", json.dumps({"version": 1, "assets": entries}))
+        for data in files.values():
+            sha256 = hashlib.sha256(data).hexdigest()
+            bundle.writestr(f"assets/{sha256[:2]}/{sha256}", data)
+    it = visitor(put(server, packed.getvalue(), attributes))
+    it.until(f"{PLAYER}?.durationMs")
+    it.until_drawn(HELLO)
+    # What can be used of it is used.
+    colour = "p => getComputedStyle(p).color"
+    colours = [f.locator("p").first.evaluate(colour) for f in it.page.frames if drawn_in(f)]
+    assert colours == ["rgb(1, 2, 3)"]
+    it.page.wait_for_timeout(300)
+    # The list names files that are not there: the host says so, and the browser repeats it.
+    it.said = [said for said in it.said if "404" not in said]
+    it.saw_nothing()
+    asked = {hit.split()[0] for hit in server.hits}
+    assert all(path == "/" or path.startswith(("/visit", "/player.js")) for path in asked), asked
+
+
+@pytest.mark.parametrize("name", ["one_instant", "slow_patterns", "deep_page"])
+def test_what_freezes_a_player_plays_from_a_static_host(
+    visitor: Callable[..., Visitor], archive: Archive, server: Server, name: str
+) -> None:
+    bundle = b"".join(export_bundle(freezing(archive, name), ExportOptions()))
+    stays_usable(visitor(put(server, bundle, 'src="visit.replay.zip"')))
 
 
 def freezing(archive: Archive, name: str) -> Recording:

@@ -809,6 +809,11 @@ FREEZING: Final = {
 """Recordings of their own: each makes the events, with the ids of their windows."""
 
 
+def alone(body: Sequence[Json]) -> list[tuple[str, Json]]:
+    """Give the events of a visit to a page of these elements and no more."""
+    return _timed([(2, _page(body))])
+
+
 def _timed(said: Sequence[tuple[int, Any]]) -> list[tuple[str, Json]]:
     whole = [*said, (3, {"source": 2, "type": 2, "id": 4, "x": 1, "y": 1})]
     if whole[0][0] != 4:

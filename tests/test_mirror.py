@@ -43,6 +43,7 @@ WITHOUT_MODULE = {
     "capture/test_crash.py": "kill -9 under load",
     "capture/test_fuzz.py": "the capture endpoints, whatever is sent",
     "cli/test_full_disk.py": "every command on a disk that is full",
+    "examples/test_marimo.py": "the marimo example",
     "examples/test_notebooks.py": "the example notebooks",
     "sources/test_museum.py": "damaged and odd files of every form",
     "sources/test_registry.py": "the package sources itself",

@@ -14,6 +14,7 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -129,7 +130,7 @@ def verify(
     else:
         for problem in problems:
             errors.print(f"[red]{problem.code}[/red] {shown(problem.detail)}", highlight=False)
-        state = "[green]unbroken[/green]" if not problems else f"{len(problems)} problems"
+        state = "[green]unbroken[/green]" if not problems else counted(len(problems), "problem")
         console.print(f"{count} entries, {state}")
         if now is not None:
             console.print(f"head {now}", highlight=False)

@@ -10,6 +10,7 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -50,8 +51,8 @@ def verify(
                 highlight=False,
             )
         console.print(
-            f"{checked} recordings checked, "
-            + ("[green]all sound[/green]" if not problems else f"{len(problems)} problems")
+            f"{counted(checked, 'recording')} checked, "
+            + ("[green]all sound[/green]" if not problems else counted(len(problems), "problem"))
         )
     if any(p.code != "orphan" for p in problems):
         raise typer.Exit(1)
@@ -67,7 +68,7 @@ def reindex(archive: ArchiveOption = None, json: JsonOption = False) -> None:
     if json:
         print_json({"recordings": n})
     else:
-        console.print(f"{n} recordings in the catalog")
+        console.print(f"{counted(n, 'recording')} in the catalog")
 
 
 def compact(
@@ -99,6 +100,6 @@ def compact(
                 f"[red]failed[/red] {shown(item['what'])}: {shown(item['detail'])}",
                 highlight=False,
             )
-        console.print(f"{n} recordings: {size(before)} before, {size(after)} now")
+        console.print(f"{counted(n, 'recording')}: {size(before)} before, {size(after)} now")
     if failed:
         raise typer.Exit(1)

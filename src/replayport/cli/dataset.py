@@ -10,6 +10,7 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -120,13 +121,13 @@ def _print(report: DatasetReport, *, as_json: bool) -> None:
         errors.print(f"[yellow]changed meanwhile[/yellow] {shown(what)}", highlight=False)
     rows = ", ".join(f"{n:,} {t}" for t, n in report.rows.items() if n)
     console.print(
-        f"{report.recordings:,} recordings in {shown(report.to)}: "
+        f"{counted(report.recordings, 'recording')} in {shown(report.to)}: "
         f"{report.added:,} added, {report.changed:,} changed, {report.removed:,} removed, "
         f"{report.unchanged:,} as they were",
         highlight=False,
     )
     console.print(
-        f"{report.files_written:,} files written ({rows or 'no rows'}), "
+        f"{counted(report.files_written, 'file')} written ({rows or 'no rows'}), "
         f"{report.files_deleted:,} deleted",
         highlight=False,
     )

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from replayport.archive import Archive
-from replayport.cli.common import console, duration, errors, settings_with, size
+from replayport.cli.common import console, counted, duration, errors, settings_with, size
 from replayport.cli.serve import listen, run, server_of, url_of
 from replayport.errors import ReplayError
 from replayport.pull import pull
@@ -82,7 +82,9 @@ def demo(
 def _pull_demo(archive: Archive, folder: Path) -> None:
     fake = FakePostHog.demo(api_key="phx_demo")
     with serve(fake) as url:
-        console.print(f"a PostHog-like server with {len(fake.recordings)} recordings is at {url}")
+        console.print(
+            f"a PostHog-like server with {counted(len(fake.recordings), 'recording')} is at {url}"
+        )
         with PostHogSource(url, "1", "phx_demo", plan="enterprise") as source:
             report = pull(source, archive, include_recent=True)
     if report.rejected:

@@ -20,6 +20,7 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -341,7 +342,8 @@ def _print_receipt(receipt: dict[str, Any], plan: Plan) -> None:
     removed = [r for r in receipt["removed"] if r["what"] == "recording"]
     others = [r for r in receipt["removed"] if r["what"] not in ("recording", "inbox")]
     console.print(
-        f"[green]erased[/green] {len(removed)} recordings and {len(others)} other things; "
+        f"[green]erased[/green] {counted(len(removed), 'recording')} and "
+        f"{counted(len(others), 'other thing')}; "
         "read back: all of it is gone",
         highlight=False,
     )

@@ -12,6 +12,7 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -121,7 +122,8 @@ def _print(done: list[Frozen], failed: list[dict[str, str]]) -> None:
     stored, fetched = sum(f.stored for f in done), sum(f.fetched for f in done)
     missing = sum(len(f.missing) + f.left_out for f in done)
     console.print(
-        f"{len(done)} recordings: {stored} assets, {size(sum(f.bytes for f in done))}, "
+        f"{counted(len(done), 'recording')}: "
+        f"{counted(stored, 'asset')}, {size(sum(f.bytes for f in done))}, "
         f"{fetched} fetched now; "
         + (f"{missing} could not be had" if missing else "[green]nothing missing[/green]")
     )

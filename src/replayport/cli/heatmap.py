@@ -16,6 +16,7 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -100,7 +101,8 @@ def heatmap(
         found = [h for h in found if viewport in (None, h.viewport)]
         if not found:
             raise ReplayError(
-                f"no visit of a page that fits {url!r} is in these {len(wanted)} recordings. "
+                f"no visit of a page that fits {url!r} is in the "
+                f"{counted(len(wanted), 'recording')} looked at. "
                 "See addresses with: replayport list"
             )
         if output is not None:
@@ -171,7 +173,8 @@ def _document(heat: Heat, kind: str) -> dict[str, Any]:
 
 def _print(heat: Heat, kind: str) -> None:
     console.print(
-        f"[bold]{heat.viewport}[/bold]: {heat.visits} visits in {heat.recordings} recordings",
+        f"[bold]{heat.viewport}[/bold]: {counted(heat.visits, 'visit')} in "
+        f"{counted(heat.recordings, 'recording')}",
         highlight=False,
     )
     if kind == "scroll":

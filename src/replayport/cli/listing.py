@@ -14,6 +14,7 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
+    counted,
     duration,
     open_archive,
     print_json,
@@ -142,7 +143,8 @@ def show(
                 "size",
                 (
                     f"{size(document['summary']['archived_bytes'])} for {size(manifest.raw_bytes)} "
-                    f"of {manifest.events} events, {manifest.analytics_events} analytics events"
+                    f"of {counted(manifest.events, 'event')}, "
+                    f"{counted(manifest.analytics_events, 'analytics event')}"
                 ),
             ),
             ("kinds", ", ".join(f"{k} {n}" for k, n in manifest.kinds.items())),
@@ -152,7 +154,7 @@ def show(
             table.add_row(
                 "window",
                 shown(
-                    f"{window.window_id or '(unnamed)'}: {window.events} events, "
+                    f"{window.window_id or '(unnamed)'}: {counted(window.events, 'event')}, "
                     f"{window.full_snapshots} full snapshots, {window.first_url or 'no page'}"
                 ),
             )

@@ -23,6 +23,7 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     WrongCallError,
+    counted,
     duration,
     errors,
     open_archive,
@@ -278,7 +279,7 @@ def _run(
         except KeyboardInterrupt:
             show.stop()
             errors.print(
-                f"stopped after {len(report.written)} recordings. "
+                f"stopped after {counted(len(report.written), 'recording')}. "
                 "The same command continues from here."
             )
             raise

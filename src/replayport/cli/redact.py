@@ -13,6 +13,7 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -91,7 +92,9 @@ def redact(
         print_finds(total)
         n = sum(bool(d["found"]) for d in done)
         verb = "would change" if dry_run else "changed"
-        console.print(f"{len(done)} recordings looked through with {shown(rules.name)}, {n} {verb}")
+        console.print(
+            f"{counted(len(done), 'recording')} looked through with {shown(rules.name)}, {n} {verb}"
+        )
         for item in failed:
             errors.print(
                 f"[red]failed[/red] {shown(item['what'])}: {shown(item['detail'])}",

@@ -14,6 +14,7 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -99,7 +100,7 @@ def retention(
         errors.print(f"[yellow]held[/yellow] {shown(name)} is past retention and stays")
     total = size(sum(r.bytes for r in found.retired))
     done = "removed" if apply else "would be removed (--apply removes them)"
-    console.print(f"{len(found.retired)} recordings, {total}: {done}")
+    console.print(f"{counted(len(found.retired), 'recording')}, {total}: {done}")
     for receipt in receipts:
         console.print(f"receipt receipts/{receipt['erasure']}.json", highlight=False)
 

@@ -23,6 +23,7 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -181,7 +182,7 @@ def _print(ranked: list[ScoreRow], model: str, fresh: int) -> None:
     if len(ranked) > SHOWN:
         console.print(f"and {len(ranked) - SHOWN} more, lower; --json has all", style="dim")
     had = f", {fresh} scored before" if fresh else ""
-    console.print(f"{len(ranked)} recordings by {shown(model)}{had}", highlight=False)
+    console.print(f"{counted(len(ranked), 'recording')} by {shown(model)}{had}", highlight=False)
 
 
 # --- train -------------------------------------------------------------------------------------
@@ -316,7 +317,8 @@ def _print_trained(trained: Trained, output: Path) -> None:
     for finding in trained.findings:
         errors.print(f"[yellow]finding[/yellow] {shown(finding)}", highlight=False)
     console.print(
-        f"trained on {trained.card['recordings']} recordings of {trained.card['groups']} groups; "
+        f"trained on {counted(trained.card['recordings'], 'recording')} of "
+        f"{counted(trained.card['groups'], 'group')}; "
         f"on folds it did not see: AUC {held.get('roc_auc', float('nan')):.3f}, Brier "
         f"{held.get('brier', float('nan')):.3f}",
         highlight=False,

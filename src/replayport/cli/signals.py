@@ -25,6 +25,7 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -142,7 +143,8 @@ def signals(
         elif output is not None:
             kept = f", {len(done)} of them from before" if done else ""
             console.print(
-                f"{len(done) + len(wanted) - len(failed)} recordings in {shown(output)}{kept}",
+                f"{counted(len(done) + len(wanted) - len(failed), 'recording')} in "
+                f"{shown(output)}{kept}",
                 highlight=False,
             )
         elif asked > 1:
@@ -285,7 +287,8 @@ def _print(name: str, found: dict[str, list[Signal]]) -> None:
 def _print_counts(counts: Counter[str], with_signals: int, of: int) -> None:
     said = ", ".join(f"{n} {kind}" for kind, n in counts.most_common())
     console.print(
-        f"[bold]{with_signals} of {of} recordings[/bold] have signals{': ' if said else ''}{said}",
+        f"[bold]{with_signals} of {counted(of, 'recording')}[/bold] have signals"
+        f"{': ' if said else ''}{said}",
         highlight=False,
     )
 
@@ -302,8 +305,8 @@ def _print_comparison(report: Comparison) -> None:
         table.add_row(kind, str(row["moments"]), *counts)
     console.print(table)
     console.print(
-        f"{report.recordings} recordings. A dash: the profile has no rule, or the recordings do "
-        "not hold what it needs.",
+        f"{counted(report.recordings, 'recording')}. A dash: the profile has no rule, or the "
+        "recordings do not hold what it needs.",
         style="dim",
     )
     for d in report.disagreements[:SHOWN_DISAGREEMENTS]:

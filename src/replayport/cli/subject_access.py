@@ -16,6 +16,7 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
+    counted,
     errors,
     open_archive,
     print_json,
@@ -99,8 +100,9 @@ def subject_access(
         )
     else:
         console.print(
-            f"{len(done.recordings)} visits and {done.analytics_events} analytics events of "
-            f"{len(done.distinct_ids)} ids"
+            f"{counted(len(done.recordings), 'visit')} and "
+            f"{counted(done.analytics_events, 'analytics event')} of "
+            f"{counted(len(done.distinct_ids), 'id')}"
         )
         for name in done.unreadable:
             errors.print(f"[red]unreadable[/red] {shown(name)} is not in the file")

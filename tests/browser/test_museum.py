@@ -315,6 +315,16 @@ def test_in_the_app(
     it.saw_nothing()
 
 
+def embedded(over: SignedIn, url: str, server: Server, recording: Recording) -> str:
+    """Put a recording into a page of another site; gives that page's address."""
+    sharing = over.services.sharing
+    assert sharing is not None
+    link = sharing.create("p", recording.id, created_by="ann", show="all", embed_in=[server.url])
+    frame = f'<iframe src="{url}/embed/{sharing.token(link)}" width=900 height=600></iframe>'
+    server.files["/"] = ("text/html", f"<!doctype html><link rel=icon href=data:,>{frame}".encode())
+    return f"{server.url}/"
+
+
 def test_in_an_embed(
     visitor: Callable[..., Visitor],
     archive: Archive,
@@ -322,19 +332,24 @@ def test_in_an_embed(
     server: Server,
 ) -> None:
     url, over = signed_in
-    sharing = over.services.sharing
-    assert sharing is not None
-    link = sharing.create(
-        "p", gallery(archive).id, created_by="ann", show="all", embed_in=[server.url]
-    )
-    frame = f'<iframe src="{url}/embed/{sharing.token(link)}" width=900 height=600></iframe>'
-    server.files["/"] = ("text/html", f"<!doctype html><link rel=icon href=data:,>{frame}".encode())
-    it = visitor(f"{server.url}/", url)
+    it = visitor(embedded(over, url, server, gallery(archive)), url)
     it.walk()
     feeds = it.at.locator(".feed button")
     assert feeds.count() > 50
     feeds.last.click()
     it.saw_nothing()
+
+
+@pytest.mark.parametrize("name", ["slow_patterns", "wide_family"])
+def test_what_freezes_a_player_plays_in_an_embed(
+    visitor: Callable[..., Visitor],
+    archive: Archive,
+    signed_in: tuple[str, SignedIn],
+    server: Server,
+    name: str,
+) -> None:
+    url, over = signed_in
+    stays_usable(visitor(embedded(over, url, server, freezing(archive, name)), url))
 
 
 def drawn_in(frame: Frame) -> bool:

@@ -185,11 +185,13 @@ def test_a_recording_rewritten_under_the_player_is_opened_again(
     url = put(server, parquet(long_shop("before")))
     watched.open(url)
     watched.until_text("before")
+    watched.page.evaluate(f"{PLAYER}.speed = 4")
     put(server, parquet(long_shop("after")))
     watched.page.evaluate(f"{PLAYER}.seek(28_000)")
     watched.until_text("after 28")
     assert watched.page.evaluate(f"{PLAYER}.state") == "paused"
     assert watched.page.evaluate(f"{PLAYER}.currentMs") == 28_000
+    assert watched.page.evaluate(f"{PLAYER}.speed") == 4
     assert told(watched, "error") == []
 
 

@@ -373,7 +373,7 @@ class Tree:
             parents = self._parents
             if after is None or parents.get(after["id"]) != parent_id:
                 below.append(node)
-            elif below[0] is after:
+            elif below and below[0] is after:
                 below.insert(0, node)
             else:
                 below.insert(self._position(parent, after), node)

@@ -655,7 +655,11 @@ export class ReplayportPlayer extends HTMLElement {
     const nowMs = performance.now();
     if (error instanceof RecordingChangedError && nowMs - this.#reopenedAtMs > REOPEN_AFTER_MS) {
       this.#reopenedAtMs = nowMs;
+      const { speed, skipsIdle } = this.#session ?? { speed: 1, skipsIdle: false };
       this.#load({ startMs: this.currentMs, autoplay: this.#failedWhilePlaying });
+      this.#session?.setSpeed(speed);
+      this.#session?.setSkipsIdle(skipsIdle);
+      this.#showSettings();
       return;
     }
     this.#showMessage(

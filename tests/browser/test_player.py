@@ -10,6 +10,7 @@ from html import escape
 from typing import Any
 
 import pytest
+from playwright.sync_api import Route
 from tests.browser.conftest import Server, Watched
 from tests.browser.recordings import (
     START_MS,
@@ -36,7 +37,7 @@ PAGE = """<!doctype html><html><head><link rel=icon href="data:,">
 LISTEN = """
 window.told = [];
 for (const name of ["ready", "firstframe", "timeupdate", "play", "pause", "ended", "state",
-                    "inactivity", "error"]) {
+                    "inactivity", "finding", "error"]) {
   document.addEventListener(name, ({ detail }) => told.push([name, detail]));
 }
 """
@@ -194,6 +195,30 @@ def test_a_recording_rewritten_under_the_player_is_opened_again(
     assert watched.page.evaluate(f"{PLAYER}.currentMs") == 28_000
     assert watched.page.evaluate(f"{PLAYER}.speed") == 4
     assert told(watched, "error") == []
+
+
+def test_a_recording_rewritten_while_it_is_read_ahead_is_opened_again(
+    watched: Watched, server: Server
+) -> None:
+    before, after = parquet(long_shop("before")), parquet(long_shop("after"))
+    watched.open(put(server, before))
+    watched.page.wait_for_load_state("networkidle")
+    undisturbed = len(ranges(server))
+    asked = 0
+
+    def replaced_late(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == undisturbed:
+            put(server, after)
+        route.continue_()
+
+    # What comes soon is read last, once the first picture is there.
+    watched.page.route("**/events.parquet", replaced_late)
+    watched.open(put(server, before))
+    watched.until_text("after")
+    assert watched.page.evaluate(f"{PLAYER}.state") == "paused"
+    assert told(watched, "error") == told(watched, "finding") == []
 
 
 HIDING = ["nodeType", "childNodes", "lastChild", "localName", "attributes", "shadowRoot"]

@@ -18,6 +18,8 @@ def run(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     """Run a notebook in a folder; give the last result of each code cell by the cell's id."""
     monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
+    # A kernel that dies says nothing; with this it says where.
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook, timeout=120, resources={"metadata": {"path": str(folder)}}, kernel_name="python3"

@@ -46,7 +46,7 @@ import { hostMarkersOf, type HostMarker } from "./hostmarkers";
 import { HOST_KINDS } from "./ui/markers";
 import { fetchAssets, inlineAssets, type Assets } from "./parser/assets";
 import { inlineBytes } from "./parser/inline";
-import { Session, SPEEDS } from "./session";
+import { Session, SPEEDS, type OpenOptions } from "./session";
 import { Stage } from "./stage";
 import { idleAt, urlAt, type Span } from "./timeline";
 import type { State, StateName } from "./transition";
@@ -233,8 +233,8 @@ export class ReplayportPlayer extends HTMLElement {
     }
   }
 
-  /** @param at Where to start and whether to play, instead of what the attributes say. */
-  #load(at?: { readonly startMs: number; readonly autoplay: boolean }): void {
+  /** @param at Where to start, whether to play and what, instead of what the attributes say. */
+  #load(at?: Pick<OpenOptions, "startMs" | "autoplay" | "windowId">): void {
     if (!this.#isStarted) {
       return;
     }
@@ -252,6 +252,7 @@ export class ReplayportPlayer extends HTMLElement {
       startMs: at?.startMs ?? this.#msOf("start-ms", 0),
       fromMs: this.#msOf("from-ms", 0),
       toMs: this.#msOf("to-ms", Infinity),
+      windowId: at?.windowId ?? null,
     });
     this.#frameRequest = requestAnimationFrame(this.#onFrame);
   }
@@ -655,8 +656,12 @@ export class ReplayportPlayer extends HTMLElement {
     const nowMs = performance.now();
     if (error instanceof RecordingChangedError && nowMs - this.#reopenedAtMs > REOPEN_AFTER_MS) {
       this.#reopenedAtMs = nowMs;
-      const { speed, skipsIdle } = this.#session ?? { speed: 1, skipsIdle: false };
-      this.#load({ startMs: this.currentMs, autoplay: this.#failedWhilePlaying });
+      const { speed = 1, skipsIdle = false, chosenWindow = null } = this.#session ?? {};
+      this.#load({
+        startMs: this.currentMs,
+        autoplay: this.#failedWhilePlaying,
+        windowId: chosenWindow,
+      });
       this.#session?.setSpeed(speed);
       this.#session?.setSkipsIdle(skipsIdle);
       this.#showSettings();

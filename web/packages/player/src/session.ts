@@ -9,7 +9,7 @@ import { EventType, type GroupData, type GroupIndex } from "@replayport/types";
 
 import { Clock, skipSpeed } from "./clock";
 import type { Driver } from "./driver/driver";
-import { NoFullSnapshotError, PlayerError } from "./errors";
+import { NoFullSnapshotError, PlayerError, RecordingChangedError } from "./errors";
 import type { Rows } from "./frame/protocol";
 import { planOf, type Plan, type Position } from "./plan";
 import type { Screen } from "./stage";
@@ -52,6 +52,8 @@ export interface OpenOptions {
   /** What to show of the recording; all of it without them. */
   readonly fromMs?: number;
   readonly toMs?: number;
+  /** As by `chooseWindow`; the window in use is followed without it. */
+  readonly windowId?: string | null;
 }
 
 /** A stretch of one window that the frame has, from a full snapshot on. */
@@ -177,7 +179,8 @@ export class Session {
   }
 
   async open(load: () => Promise<Driver>, options: OpenOptions): Promise<void> {
-    const { autoplay, startMs, fromMs = 0, toMs = Infinity } = options;
+    const { autoplay, startMs, fromMs = 0, toMs = Infinity, windowId = null } = options;
+    this.#chosenWindow = windowId;
     this.#fromMs = Math.max(0, fromMs);
     this.#toMs = Math.max(this.#fromMs, toMs);
     this.#dispatch({
@@ -499,6 +502,10 @@ export class Session {
       }
     } catch (error) {
       stretch.failure = error;
+      if (error instanceof RecordingChangedError) {
+        // What is shown may have been masked or erased since: not a moment longer.
+        this.#fail(error);
+      }
     } finally {
       this.#feeding = false;
     }
@@ -549,9 +556,13 @@ export class Session {
           this.#noteConsole(group, index, data, data.length);
         }
       }
-    } catch {
-      // What is readable still plays; the unreadable part says so when it is reached.
-      this.#events.onFinding("group_unreadable", 1);
+    } catch (error) {
+      if (error instanceof RecordingChangedError) {
+        this.#fail(error);
+      } else {
+        // What is readable still plays; the unreadable part says so when it is reached.
+        this.#events.onFinding("group_unreadable", 1);
+      }
     }
   }
 

@@ -1,7 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { Driver } from "../src/driver/driver";
-import { DamagedRecordingError, NoFullSnapshotError, type PlayerError } from "../src/errors";
+import {
+  DamagedRecordingError,
+  NoFullSnapshotError,
+  RecordingChangedError,
+  type PlayerError,
+} from "../src/errors";
 import type { Rows } from "../src/frame/protocol";
 import { Session } from "../src/session";
 import type { Screen } from "../src/stage";
@@ -351,6 +356,58 @@ describe("Session", () => {
     await playFor(session, 6_000);
     expect(session.state.name).toBe("failed");
     expect(failure).toBeInstanceOf(DamagedRecordingError);
+  });
+
+  it("says at once that it is another recording now, whatever it reads", async () => {
+    const consoleRows = groups(4).map((rows) => rows.map((row) => ({ ...row, kind: "console" })));
+    const [indexes, texts] = [new HandDriver(consoleRows), new HandDriver(consoleRows)];
+    const changed = (group: number): Promise<never> | null =>
+      group < 3 ? null : Promise.reject(new RecordingChangedError());
+    const [readIndex, readData] = [indexes.readIndex.bind(indexes), texts.readData.bind(texts)];
+    indexes.readIndex = (group) => changed(group) ?? readIndex(group);
+    texts.readData = (group) => changed(group) ?? readData(group);
+    const ahead = new HandDriver(groups(2));
+    ahead.isAtHand = false;
+    ahead.readData = (group) =>
+      group === 0 ? readData(group) : Promise.reject(new RecordingChangedError());
+    for (const driver of [indexes, texts, ahead]) {
+      failure = null;
+      const session = await open(driver, true);
+      await playFor(session, GROUP_MS - 5_000);
+      expect(session.state.name).toBe("failed");
+      expect(failure).toBeInstanceOf(RecordingChangedError);
+    }
+  });
+
+  it("plays on when the timeline alone could not be read to its end", async () => {
+    const driver = new HandDriver(groups(4));
+    const readIndex = driver.readIndex.bind(driver);
+    driver.readIndex = (group) =>
+      group < 3 ? readIndex(group) : Promise.reject(new DamagedRecordingError("no"));
+    const session = await open(driver, true);
+    expect(session.state.name).toBe("playing");
+    expect(failure).toBeNull();
+  });
+
+  it("opens with the window it is told to show", async () => {
+    const inTwo = groups(2).map((rows) =>
+      rows.flatMap((row) => [
+        { ...row, windowId: "a" },
+        { ...row, windowId: "b" },
+      ]),
+    );
+    for (const [windowId, shown] of [
+      ["a", "a"],
+      ["b", "b"],
+      ["gone", "a"],
+    ] as const) {
+      const session = sessionOf();
+      const options = { autoplay: false, startMs: 0, windowId };
+      void session.open(() => Promise.resolve(new HandDriver(inTwo)), options);
+      await settle();
+      expect(session.chosenWindow).toBe(windowId);
+      expect(session.shownWindow).toBe(shown);
+    }
   });
 
   it("tells of console errors of what it read, where reading is a request", async () => {

@@ -64,7 +64,7 @@ def test_a_damaged_snapshot_leaves_the_page_before_it_as_rrweb_does():
 
 
 def test_what_waits_is_bounded(monkeypatch):
-    monkeypatch.setattr(following, "MAX_WAITING_CHARS", 1000)
+    monkeypatch.setattr(following, "MAX_WAITING_BYTES", 1000)
     seen = parsing(monkeypatch)
     late = LateMirror()
     late.put(2, None, snapshot("<p>" + "x" * 1001 + "</p>"))
@@ -99,8 +99,8 @@ def test_rows_are_what_is_looked_at_and_where_windows_begin():
     assert [(r.seq, r.data_json) for r in rows] == [
         (0, None),  # where window a begins
         (2, None),  # where window b begins
-        (3, "press"),
-        (4, "page"),
+        (3, b"press"),
+        (4, b"page"),
         (5, None),
         (7, None),  # how long it lasted
     ]

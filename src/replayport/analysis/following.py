@@ -30,7 +30,7 @@ from replayport.rrweb.mirror import Mirror
 COLUMNS: Final = ("timestamp_ms", "seq", "window_id", "type", "source", "kind", "data")
 """What `rows_of` needs of ``events.parquet``."""
 
-MAX_WAITING_CHARS: Final = 16 * 2**20
+MAX_WAITING_BYTES: Final = 16 * 2**20
 """Texts that wait for a question; with more of them they are applied at once."""
 
 TREE_SOURCES: Final = frozenset((IncrementalSource.MUTATION,))
@@ -46,7 +46,8 @@ class Row(NamedTuple):
     type: int
     source: int | None
     kind: str
-    data_json: str | None
+    data_json: bytes | None
+    """As UTF-8, as it is stored: a text would be made of it only to be made bytes again."""
 
 
 class EventRow(Protocol):
@@ -83,8 +84,8 @@ class EventRow(Protocol):
         ...
 
     @property
-    def data_json(self) -> str | None:
-        """JSON text of ``data``."""
+    def data_json(self) -> str | bytes | None:
+        """JSON text of ``data``, or its UTF-8."""
         ...
 
 
@@ -121,7 +122,8 @@ def rows_of(
     wanted[-1] = True
     with_data = wanted & (~incremental | _among(source, read))
     index = np.flatnonzero(wanted)
-    texts = iter(batch["data"].take(pa.array(np.flatnonzero(with_data))).to_pylist())
+    data = batch["data"].cast(pa.binary())
+    texts = iter(data.take(pa.array(np.flatnonzero(with_data))).to_pylist())
     names = windows.dictionary.to_pylist()
     kind_column = batch["kind"]
     if not pa.types.is_dictionary(kind_column.type):
@@ -157,9 +159,12 @@ def _among(values: npt.NDArray[np.int8], wanted: Collection[int]) -> npt.NDArray
     return found
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str | bytes) -> Any:
     """
     Parse an event's data as a browser would.
+
+    Args:
+        text: JSON, or its UTF-8.
 
     Raises:
         ValueError: It is no JSON, or nested too deep.
@@ -167,6 +172,8 @@ def parsed(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "surrogatepass")
         try:
             return json.loads(text)  # lone surrogates, NaN
         except RecursionError as e:
@@ -186,14 +193,14 @@ class LateMirror:
         self.undecodable = 0
         self.broken = 0
         self._mirror = Mirror()
-        self._waiting: list[tuple[int, int | None, str]] = []
-        self._waiting_chars = 0
+        self._waiting: list[tuple[int, int | None, str | bytes]] = []
+        self._waiting_bytes = 0
 
-    def put(self, type_: int, source: int | None, text: str) -> None:
+    def put(self, type_: int, source: int | None, text: str | bytes) -> None:
         """Take a full snapshot or a change of the tree."""
         self._waiting.append((type_, source, text))
-        self._waiting_chars += len(text)
-        if self._waiting_chars > MAX_WAITING_CHARS:
+        self._waiting_bytes += len(text)
+        if self._waiting_bytes > MAX_WAITING_BYTES:
             self.now()
 
     def apply(self, type_: int, source: int | None, data: Any) -> None:
@@ -203,7 +210,7 @@ class LateMirror:
     def now(self) -> Mirror:
         """Give the mirror as of the last event put."""
         if self._waiting:
-            waiting, self._waiting, self._waiting_chars = self._waiting, [], 0
+            waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
             start, first = self._last_page(waiting)
             before = self._mirror.findings.total()
             for n in range(start, len(waiting)):
@@ -224,7 +231,7 @@ class LateMirror:
         """The mirror's, as far as it was brought forward."""
         return self._mirror.findings
 
-    def _last_page(self, waiting: list[tuple[int, int | None, str]]) -> tuple[int, Any]:
+    def _last_page(self, waiting: list[tuple[int, int | None, str | bytes]]) -> tuple[int, Any]:
         """Find the last full snapshot that holds a page; what is before it is void."""
         for n in range(len(waiting) - 1, -1, -1):
             type_, _, text = waiting[n]
@@ -237,7 +244,7 @@ class LateMirror:
                     return n, data
         return 0, None
 
-    def _parsed(self, text: str) -> Any:
+    def _parsed(self, text: str | bytes) -> Any:
         try:
             data = parsed(text)
         except ValueError:

@@ -382,7 +382,8 @@ class ActionReader:
             self._add(window, ActionKind.WINDOW_VISIBLE, at)
 
     def _console(self, window: _Window, at: int, event: EventRow) -> None:
-        if '"error"' not in (event.data_json or ""):
+        text = event.data_json or b""
+        if b'"error"' not in (text.encode("utf-8", "replace") if isinstance(text, str) else text):
             return
         payload = (self._data(event) or {}).get("payload")
         if not isinstance(payload, dict) or payload.get("level") != "error":

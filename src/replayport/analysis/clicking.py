@@ -30,6 +30,7 @@ def rage_clicks(scene: Scene, rule: RageClick, dead: DeadClick | None) -> Iterat
         rule: The thresholds.
         dead: What counts as an answer, for rules that want clicks without one.
     """
+    answers = dead or DeadClick()
     for window in scene.windows:
         clicks = window.clicks
         labels = _labels(scene, window, clicks) if rule.same == "label" else []
@@ -37,9 +38,9 @@ def rage_clicks(scene: Scene, rule: RageClick, dead: DeadClick | None) -> Iterat
             page = window.page_of(clicks.t)
             for number, node in np.unique(np.stack([page, clicks.node]), axis=1).T.tolist():
                 own = clicks.take((page == number) & (clicks.node == node))
-                yield from _chains(scene, window, own, [], rule, dead)
+                yield from _chains(scene, window, own, [], rule, answers)
         else:
-            yield from _chains(scene, window, clicks, labels, rule, dead)
+            yield from _chains(scene, window, clicks, labels, rule, answers)
 
 
 def _labels(scene: Scene, window: WindowScene, clicks: Interactions) -> list[str]:
@@ -57,7 +58,7 @@ def _chains(
     clicks: Interactions,
     labels: list[str],
     rule: RageClick,
-    dead: DeadClick | None,
+    answers: DeadClick,
 ) -> Iterator[Signal]:
     t, x, y = clicks.t.tolist(), clicks.x.tolist(), clicks.y.tolist()
     nodes = clicks.node.tolist()
@@ -91,13 +92,15 @@ def _chains(
             if rule.only_unanswered:
                 last = first + 1
                 # Only the clicks that got no answer, from the first of them on.
-                unanswered = [n for n in range(first, end) if not _answered(window, t[n], dead)]
+                unanswered = [
+                    n for n in range(first, end) if not is_answered(window, t[n], answers)
+                ]
                 if len(unanswered) < rule.clicks:
                     break
                 first, last = unanswered[0], unanswered[-1] + 1
             else:
                 last = end
-            answered = sum(_answered(window, ms, dead) for ms in t[first:last])
+            answered = sum(is_answered(window, ms, answers) for ms in t[first:last])
             yield scene.signal(
                 "rage_click",
                 window,
@@ -173,32 +176,22 @@ def _counts(window: WindowScene, t: list[int], rule: RageClick) -> bool:
 # --- dead and slow --------------------------------------------------------------------------
 
 
-def answer_after(window: WindowScene, t: float, rule: DeadClick) -> float:
-    """
-    Give when the page answered a click.
-
-    Returns:
-        Epoch milliseconds of the earliest answer the rule counts; infinity when there is none.
-    """
-    found = [(window.changes, rule.answer_ms)]
-    for times, within in (
-        (window.scrolls, rule.scroll_ms),
-        (window.selections, rule.selection_ms),
-        (window.inputs, rule.input_ms),
-        (window.requests_begun, rule.request_ms),
-        (window.navigations, rule.navigation_ms),
-        (window.attention, rule.visibility_ms),
-    ):
-        if within is not None:
-            found.append((times, within))
-    answers = [at for times, within in found if (at := first_after(times, t)) < t + within]
-    if rule.visibility_ms is not None and any_within(window.attention, t - rule.visibility_ms, t):
-        answers.append(t)
-    return min(answers, default=float("inf"))
-
-
-def _answered(window: WindowScene, t: float, rule: DeadClick | None) -> bool:
-    return answer_after(window, t, rule or DeadClick()) < float("inf")
+def is_answered(window: WindowScene, t: float, rule: DeadClick) -> bool:
+    """Tell whether the page answered a click at epoch milliseconds, in a way the rule counts."""
+    return any(
+        within is not None and any_within(times, t, t + within)
+        for times, within in (
+            (window.changes, rule.answer_ms),
+            (window.scrolls, rule.scroll_ms),
+            (window.selections, rule.selection_ms),
+            (window.inputs, rule.input_ms),
+            (window.requests_begun, rule.request_ms),
+            (window.navigations, rule.navigation_ms),
+            (window.attention, rule.visibility_ms),
+        )
+    ) or (
+        rule.visibility_ms is not None and any_within(window.attention, t - rule.visibility_ms, t)
+    )
 
 
 def _judged(rule: DeadClick) -> float:
@@ -236,7 +229,7 @@ _NO_TEXT = frozenset(
 def dead_clicks(scene: Scene, rule: DeadClick) -> Iterator[Signal]:
     """Find clicks without an answer."""
     for window, t, node, place, _ in _candidates(scene, rule):
-        if answer_after(window, t, rule) < float("inf"):
+        if is_answered(window, t, rule):
             continue
         if t + _judged(rule) > window.end_ms and not _left_open(scene, window):
             scene.findings["not_judged"] += 1

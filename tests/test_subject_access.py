@@ -9,11 +9,15 @@ import json
 import zipfile
 
 import pytest
+from tests.capture.bodies import analytics, put
 from tests.support.builders import START_MS, draft
-from tests.support.erasing import ANNA, ANON, BOB, at, fill, row
+from tests.support.erasing import ANNA, ANON, BOB, NOW_MS, at, fill, fill_inbox, row
 
 from replayport.annotations import AnnotationStore, annotations_key
 from replayport.archive import Archive
+from replayport.capture.inbox import Inbox
+from replayport.capture.seal import Sealer
+from replayport.capture.unsealed import UnsealedVisits
 from replayport.catalog.base import ScoreRow
 from replayport.errors import RecordingNotFoundError
 from replayport.format.schema import EVENTS_FILE
@@ -129,6 +133,86 @@ def test_a_visit_that_does_not_read_is_said_to_be_missing(archive, tmp_path):
     with zipfile.ZipFile(tmp_path / "out.zip") as zip_:
         assert "could not be read" in zip_.read("index.html").decode()
         assert zip_.testzip() is None
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    with Inbox.open(tmp_path / "inbox") as inbox:
+        fill_inbox(inbox)
+        yield inbox
+
+
+def read(path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as zip_:
+        return {name: zip_.read(name) for name in zip_.namelist()}
+
+
+def test_what_is_not_sealed_yet_is_in_it(archive, inbox, tmp_path):
+    unsealed = UnsealedVisits(archive, inbox)
+    done = write_subject_access(archive, Scope("person", ANNA), tmp_path / "o.zip", unsealed=unsealed)  # fmt: skip
+    assert done.recordings[3:] == ["shop/annas-mixed-visit", "shop/annas-unsealed-visit"]
+    files = read(tmp_path / "o.zip")
+    assert len([n for n in files if n.endswith(".html")]) == 6
+    assert json.loads(files["recordings/0004.json"])["person"]["distinct_id"] == ANNA
+    assert files["index.html"].count(b"not over yet") == 2
+    assert b"still going on" not in files["index.html"]
+    assert "still being received" not in json.loads(files["manifest.json"])["not_in_here"]
+    assert not any(BOB.encode() in data or b"bobs" in data for data in files.values())
+
+
+def test_a_person_of_whom_nothing_is_sealed_yet(tmp_path, inbox):
+    put(inbox, analytics("chat", session_id="bobs-unsealed-visit"))
+    with Archive.open(tmp_path / "empty", create=True) as archive:
+        unsealed = UnsealedVisits(archive, inbox)
+        scope = Scope("distinct_id", "person-1")
+        done = write_subject_access(archive, scope, tmp_path / "o.zip", unsealed=unsealed)
+        assert (done.recordings, done.analytics_events) == ([], 1)
+        (event,) = json.loads(read(tmp_path / "o.zip")["analytics.json"])
+        assert (event["event"], event["recording"]) == ("chat", "")
+        with pytest.raises(RecordingNotFoundError, match="received by another server.* beef"):
+            write_subject_access(archive, scope, tmp_path / "o.zip", not_looked_at=["beef"])
+
+
+def test_inboxes_that_were_not_looked_at_are_named(archive, tmp_path):
+    out = tmp_path / "o.zip"
+    write_subject_access(archive, Scope("person", ANNA), out, not_looked_at=["beef"])
+    files = read(out)
+    assert json.loads(files["manifest.json"])["not_in_here"][0].endswith("inbox beef")
+    assert b"still going on" in files["index.html"]
+
+
+def test_a_visit_sealed_while_the_file_is_written_is_in_it_once(archive, inbox, tmp_path):
+    class Sealing(UnsealedVisits):
+        def visit(self, name):
+            if name == "shop/annas-mixed-visit":  # the first of the two that are left
+                Sealer(inbox, archive, clock_ms=lambda: NOW_MS).seal_due()
+            return super().visit(name)
+
+    unsealed = Sealing(archive, inbox)
+    done = write_subject_access(archive, Scope("person", ANNA), tmp_path / "o.zip", unsealed=unsealed)  # fmt: skip
+    assert done.recordings[3:] == ["shop/annas-mixed-visit", "shop/annas-unsealed-visit"]
+    assert len([n for n in read(tmp_path / "o.zip") if n.endswith(".html")]) == 6
+    assert inbox.sessions() == []
+
+
+def test_what_events_said_of_a_person(archive, tmp_path):
+    rows = [
+        row(3, "p", "$set", **{"$set": {"plan": "paid"}, "$set_once": {"plan": "x", "from": "ad"}}),
+        row(1, "p", "$set", **{"$set": {"plan": "free", "email": "p@example.org"}}),
+        row(2, "q", "$set", **{"$set": {"email": "q@example.org"}}),
+        row(4, "p", "odd", **{"$set": ["no", "object"]}),
+        {**row(5, "p"), "properties": "[1]"},
+        {**row(6, "p"), "properties": "{"},
+    ]
+    archive.write(draft(at(9, "x"), session_id="s", person=Person(distinct_id="p"), analytics=rows))
+    write_subject_access(archive, Scope("distinct_id", "p"), tmp_path / "o.zip")
+    files = read(tmp_path / "o.zip")
+    known = {"plan": "paid", "email": "p@example.org", "from": "ad"}
+    assert json.loads(files["person.json"]) == [{"distinct_id": "p", "properties": known}]
+    assert b"p@example.org" in files["index.html"]
+    assert b"q@example.org" not in files["index.html"]
+    texts = [e["properties"].get("text") for e in json.loads(files["analytics.json"])]
+    assert texts[-2:] == ["[1]", "{"]
 
 
 def test_nobody_is_not_an_empty_file(archive, tmp_path):

@@ -124,6 +124,8 @@ class Eraser:
         actor: Who, for log and receipt.
         signer: Signs receipts.
         unsealed: Inboxes that this process may open.
+        visits: Gives visits that are not sealed yet, also those a server of this machine
+            receives: a person can be known by another id in them alone.
         skip_inboxes: Names of registered inboxes that no server has any more.
         posthog: Asked too; None leaves PostHog alone.
         rewriters: As `REWRITERS`.
@@ -138,6 +140,7 @@ class Eraser:
         actor: str,
         signer: Signer,
         unsealed: Sequence[Unsealed] = (),
+        visits: Callable[[Scope], Iterable[Folder]] = lambda _: (),
         skip_inboxes: Iterable[str] = (),
         posthog: PostHogEraser | None = None,
         rewriters: Mapping[Kind, Callable[[Made, set[str]], None]] = REWRITERS,
@@ -149,6 +152,7 @@ class Eraser:
         self._actor = actor
         self._signer = signer
         self._unsealed = list(unsealed)
+        self._visits = visits
         self._skip = set(skip_inboxes)
         self._posthog = posthog
         self._rewriters = rewriters
@@ -203,14 +207,16 @@ class Eraser:
             wanted = {*(retired or ()), *(p for r in plan.recordings for p in r.prefixes)}
             found.folders = [folder_at(self._archive, prefix) for prefix in sorted(wanted)]
         else:
-            found = survey(self._archive, scope, also=plan.distinct_ids)
+            visits = self._visits(scope) if plan.kind == "person" else ()
+            found = survey(self._archive, scope, also=plan.distinct_ids, unsealed=visits)
         if plan.kind in ("person", "distinct_id"):
             self._holds.check_person(found.distinct_ids)
         self._holds.check((f.project, f.id, f.distinct_id) for f in found.folders)
         plan.distinct_ids = sorted({*plan.distinct_ids, *found.distinct_ids})
         if plan.kind == "recording":
             self._add_named(plan, found)
-        self._add_folders(plan, [f for f in found.folders if _in_time(plan, f)])
+        # Those of no prefix are an inbox's, and are found in it below.
+        self._add_folders(plan, [f for f in found.folders if f.prefix and _in_time(plan, f)])
         erased = {r.name for r in plan.recordings}
         for name, n in found.rows.items():
             if name not in erased:

@@ -15,17 +15,18 @@ Subject access: everything about one person in one file that person can open.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -35,12 +36,39 @@ from replayport.archive import Archive
 from replayport.catalog.base import ScoreRow
 from replayport.errors import RecordingError, RecordingNotFoundError
 from replayport.export import ExportOptions, html
+from replayport.format.reader import Recording
 from replayport.recording import Manifest
-from replayport.surveying import Scope, survey
+from replayport.surveying import Folder, Scope, survey
+
+_NOT_LOOKED_AT: Final = "visits that are still being received by another server, into inbox"
 
 _CSV_COLUMNS: Final = ("time", "event", "distinct_id", "url", "recording", "properties")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet would run when a cell begins with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnsealedVisit:
+    """A visit of which something is not sealed yet."""
+
+    recording: Recording | None
+    """None when it has no event that is drawn, or none that is not sealed."""
+    analytics: Sequence[Mapping[str, Any]]
+    """Its events, rows of `ANALYTICS_SCHEMA`."""
+    follows: bool
+    """Whether both have what is sealed of it as well."""
+
+
+class Unsealed(Protocol):
+    """What is not sealed yet; `capture.unsealed.UnsealedVisits` is it."""
+
+    def folders(self, scope: Scope) -> Iterable[Folder]:
+        """Give all visits, for `survey`."""
+        ...
+
+    def visit(self, name: str) -> UnsealedVisit | None:
+        """Give one of them; None when it is gone since."""
+        ...
 
 
 @dataclass(slots=True)
@@ -62,6 +90,8 @@ def write_subject_access(
     scope: Scope,
     path: Path,
     *,
+    unsealed: Unsealed | None = None,
+    not_looked_at: Sequence[str] = (),
     on_recording: Callable[[str], None] = lambda _: None,
 ) -> SubjectAccess:
     """
@@ -71,55 +101,75 @@ def write_subject_access(
         archive: Where from.
         scope: ``person`` or ``distinct_id``.
         path: The file to write.
+        unsealed: Visits that are not in the archive yet.
+        not_looked_at: Names of inboxes whose visits are not; the file says so.
         on_recording: Called with each recording, for progress.
 
     Raises:
         RecordingNotFoundError: Nothing is known of that person.
         PlayerNotBuiltError: The web player was not built (``make web``).
+        StoreError: What is not sealed cannot be read.
 
     Memory:
         One recording at a time, and the person's analytics events.
     """
-    found = survey(archive, scope)
-    if not found.folders and not found.rows:
+    waiting = {} if unsealed is None else {f.name: f for f in unsealed.folders(scope)}
+    found = survey(archive, scope, unsealed=list(waiting.values()))
+    in_others = sorted({*found.rows, *found.unsealed_rows})
+    if not found.folders and not in_others:
         raise RecordingNotFoundError(
             "nothing in this archive is of that person. Try --person with an e-mail or a distinct "
-            "id; what is not sealed yet is not looked at"
+            "id" + (f"; {_NOT_LOOKED_AT} {', '.join(not_looked_at)}" if not_looked_at else "")
         )
     done = SubjectAccess(sorted(found.distinct_ids))
     ids = set(done.distinct_ids)
-    visits: list[tuple[int, str, Manifest]] = []
+    visits: list[_Visit] = []
     events: list[dict[str, Any]] = []
     people: dict[str, dict[str, Any]] = {}
+
+    def late(name: str) -> UnsealedVisit | None:
+        """Give what is not sealed of a visit, once."""
+        here = waiting.pop(name, None)
+        return None if unsealed is None or here is None else unsealed.visit(name)
+
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zip_:
         out = _Writer(zip_)
-        folders = [f for f in found.folders if f.manifest is not None]
+        sealed = [f for f in found.folders if f.manifest is not None]
+        names = {f.name for f in sealed}
+        folders = sorted(sealed, key=_start_ms)
+        folders += [f for f in found.folders if not f.prefix and f.name not in names]
         scores = _scores(archive, {f.name for f in folders})
-        folders.sort(key=lambda f: f.manifest.start_ms if f.manifest else 0)
-        for n, folder in enumerate(folders, 1):
-            on_recording(folder.name)
+        for folder in folders:
+            name = folder.name
+            on_recording(name)
             try:
-                recording = archive.recording_at(folder.prefix)
-                out.add(f"recordings/{n:04d}.html", html.export(recording, ExportOptions()))
-                events += _events(folder.name, recording.analytics_table().to_pylist(), None)
+                for part in _parts(archive, folder, late(name)):
+                    events += _events(name, part.analytics, None)
+                    if part.recording is None:
+                        continue
+                    n = len(visits) + 1
+                    manifest = part.recording.manifest
+                    page = html.export(part.recording, ExportOptions())
+                    out.add(f"recordings/{n:04d}.html", page)
+                    out.add(f"recordings/{n:04d}.json", [manifest.to_bytes()])
+                    said = _said(archive, name, scores.get(name, []), done)
+                    out.add(f"recordings/{n:04d}-said.json", [_json(said)])
+                    visits.append(_Visit(n, manifest, part.is_open))
+                    if name not in done.recordings:
+                        done.recordings.append(name)
+                    if manifest.person:
+                        known = people.setdefault(manifest.person.distinct_id, {})
+                        known.update(manifest.person.properties)
             except RecordingError:
-                done.unreadable.append(folder.name)
-                continue
-            manifest = recording.manifest
-            out.add(f"recordings/{n:04d}.json", [manifest.to_bytes()])
-            said = _said(archive, folder.name, scores.get(folder.name, []), done)
-            out.add(f"recordings/{n:04d}-said.json", [_json(said)])
-            visits.append((n, folder.name, manifest))
-            done.recordings.append(folder.name)
-            if manifest.person:
-                known = people.setdefault(manifest.person.distinct_id, {})
-                known.update(manifest.person.properties)
-        for name in sorted(found.rows):
-            rows = archive.recording(name).analytics_table().to_pylist()
-            events += _events("", rows, ids)
+                done.unreadable.append(name)
+        for name in in_others:
+            project, _, recording_id = name.partition("/")
+            for part in _parts(archive, Folder("", project, recording_id, []), late(name)):
+                events += _events("", part.analytics, ids)
         done.unreadable += [f.name for f in found.unreadable if f.name not in done.unreadable]
         events.sort(key=lambda e: e["timestamp_ms"])
         done.analytics_events = len(events)
+        _learn(people, events, ids)
         out.add("analytics.json", [_json(events)])
         out.add("analytics.csv", [_csv(events)])
         out.add(
@@ -130,14 +180,15 @@ def write_subject_access(
                 )
             ],
         )
-        out.add("index.html", [_index(done, visits, events, people).encode()])
+        start = _index(done, visits, events, people, elsewhere=bool(not_looked_at))
+        out.add("index.html", [start.encode()])
         out.finish(
             {
                 "made_at": _time(archive.now_ms()),
                 "software": f"replayport {__version__}",
                 "distinct_ids": done.distinct_ids,
                 "not_in_here": [
-                    "visits that are still being received",
+                    *(f"{_NOT_LOOKED_AT} {name}" for name in not_looked_at),
                     "who wrote a note",
                     "models that scores were computed with",
                     "copies that were exported or downloaded before",
@@ -148,6 +199,57 @@ def write_subject_access(
             }
         )
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is played of a visit on one page, and its analytics events."""
+
+    recording: Recording | None
+    analytics: Sequence[Mapping[str, Any]]
+    is_open: bool
+    """Whether more may come."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A visit's page in the file."""
+
+    number: int
+    manifest: Manifest
+    is_open: bool
+
+
+def _parts(archive: Archive, folder: Folder, late: UnsealedVisit | None) -> Iterator[_Part]:
+    """Yield what is sealed of a visit, and what is not: one part where they can be joined."""
+    if late is None or late.recording is None or not late.follows:
+        stored: Recording | None = None
+        if folder.prefix:
+            stored = archive.recording_at(folder.prefix)
+        else:
+            with contextlib.suppress(RecordingNotFoundError):  # nothing of it is sealed yet
+                stored = archive.recording(folder.name)
+        if stored is not None:
+            yield _Part(stored, stored.analytics_table().to_pylist(), is_open=False)
+    if late is not None and (late.recording is not None or late.analytics):
+        yield _Part(late.recording, late.analytics, is_open=True)
+
+
+def _start_ms(folder: Folder) -> int:
+    return 0 if folder.manifest is None else folder.manifest.start_ms
+
+
+def _learn(people: dict[str, dict[str, Any]], events: list[dict[str, Any]], ids: set[str]) -> None:
+    """Take in what events in order of time said of their person, as PostHog does."""
+    for event in events:
+        if event["distinct_id"] not in ids:
+            continue
+        first, last = (event["properties"].get(key) for key in ("$set_once", "$set"))
+        if isinstance(first, dict) or isinstance(last, dict):
+            known = people.setdefault(event["distinct_id"], {})
+            known.update(last if isinstance(last, dict) else {})
+            for name, value in first.items() if isinstance(first, dict) else ():
+                known.setdefault(name, value)
 
 
 def _scores(archive: Archive, names: set[str]) -> dict[str, list[ScoreRow]]:
@@ -237,7 +339,7 @@ def _json(value: Any) -> bytes:
 
 
 def _events(
-    recording: str, rows: list[dict[str, Any]], ids: set[str] | None
+    recording: str, rows: Sequence[Mapping[str, Any]], ids: set[str] | None
 ) -> Iterator[dict[str, Any]]:
     for row in rows:
         if ids is not None and row["distinct_id"] not in ids:
@@ -245,6 +347,8 @@ def _events(
         try:
             properties = json.loads(row["properties"] or "{}")
         except (ValueError, RecursionError):
+            properties = None
+        if not isinstance(properties, dict):
             properties = {"text": row["properties"]}
         yield {
             "time": _time(row["timestamp_ms"]),
@@ -279,6 +383,10 @@ def _time(ms: int) -> str:
         return f"{ms} ms"
 
 
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def _length(ms: int) -> str:
     minutes, seconds = divmod(ms // 1000, 60)
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
@@ -286,13 +394,15 @@ def _length(ms: int) -> str:
 
 def _index(
     done: SubjectAccess,
-    visits: list[tuple[int, str, Manifest]],
+    visits: list[_Visit],
     events: list[dict[str, Any]],
     people: dict[str, dict[str, Any]],
+    *,
+    elsewhere: bool,
 ) -> str:
     facts = [
         (len(visits), "recorded visit"),
-        (sum(m.events for _, _, m in visits), "recorded step"),
+        (sum(v.manifest.events for v in visits), "recorded step"),
         (len(events), "analytics event"),
         (len(done.distinct_ids), "id"),
     ]
@@ -300,7 +410,7 @@ def _index(
         f"<div class=card><b>{n:,}</b><span>{what}{'' if n == 1 else 's'}</span></div>"
         for n, what in facts
     )
-    rows = "".join(_visit(n, manifest) for n, _, manifest in visits)
+    rows = "".join(map(_visit, visits))
     known = "".join(
         f"<tr><th>{escape(str(name))}</th><td>{escape(str(value))}</td></tr>"
         for properties in people.values()
@@ -315,8 +425,8 @@ def _index(
         for name, n in sorted(names.items(), key=lambda i: -i[1])[:50]
     )
     unreadable = (
-        f"<p class=note>{len(done.unreadable)} visits could not be read and are missing here. They "
-        "are named in manifest.json.</p>"
+        f"<p class=note>{_counted(len(done.unreadable), 'visit')} could not be read, and "
+        f"{'is' if len(done.unreadable) == 1 else 'are'} missing here; manifest.json has the names.</p>"
         if done.unreadable
         else ""
     )
@@ -327,18 +437,23 @@ def _index(
         known=f"<table>{known}</table>" if known else "<p>No properties are stored.</p>",
         events=f"<table>{counted}</table>" if counted else "<p>None.</p>",
         unreadable=unreadable,
+        elsewhere="<li>Visits that are still going on, or ended less than an hour ago, as far as "
+        "they are kept on another computer until then.</li>\n"
+        if elsewhere
+        else "",
         version=escape(__version__),
     )
 
 
-def _visit(n: int, manifest: Manifest) -> str:
+def _visit(visit: _Visit) -> str:
+    n, manifest = visit.number, visit.manifest
     pages = "".join(f"<li>{escape(url)}</li>" for url in manifest.urls[:8])
     more = len(manifest.urls) - 8
     pages += f"<li>and {more} more</li>" if more > 0 else ""
     return (
         f"<article><h3>{escape(_time(manifest.start_ms))}</h3>"
-        f"<p>{_length(manifest.duration_ms)} · {manifest.clicks:,} clicks · "
-        f"{manifest.events:,} steps</p>"
+        f"<p>{_length(manifest.duration_ms)} · {_counted(manifest.clicks, 'click')} · "
+        f"{_counted(manifest.events, 'step')}{' · not over yet' if visit.is_open else ''}</p>"
         f"<ul>{pages}</ul>"
         f'<p class=links><a class=play href="recordings/{n:04d}.html">Watch this visit</a> '
         f'<a href="recordings/{n:04d}.json">Details</a> '
@@ -408,8 +523,7 @@ scrolled. It is no video of your screen, and what you typed may have been hidden
 {events}
 <h2>What is not in here</h2>
 <ul>
-<li>Visits that are still going on, or ended less than an hour ago.</li>
-<li>Who wrote a note about a visit, and the models that scores were computed with.</li>
+{elsewhere}<li>Who wrote a note about a visit, and the models that scores were computed with.</li>
 <li>Copies that were exported or downloaded before, and what other services keep.</li>
 </ul>
 <p class="note">You may ask for these data to be corrected or erased. Write to whoever gave you this

@@ -75,11 +75,14 @@ class Folder:
     """One recording's folder, as far as a scope needs it."""
 
     prefix: str
+    """Empty for a visit that is not sealed yet."""
     project: str
     id: str
     objects: list[ObjectInfo]
     manifest: Manifest | None = None
     """None when it is missing or does not read."""
+    distinct_id: str | None = None
+    """Whose the recording is."""
     problem: str = ""
     """Why something of it could not be read; empty when all could."""
     persons: Counter[str] = field(default_factory=Counter)
@@ -95,11 +98,6 @@ class Folder:
         """``project/id``."""
         return f"{self.project}/{self.id}"
 
-    @property
-    def distinct_id(self) -> str | None:
-        """The recording's person."""
-        return self.manifest.person.distinct_id if self.manifest and self.manifest.person else None
-
 
 @dataclass(slots=True)
 class Survey:
@@ -111,6 +109,8 @@ class Survey:
     """Of recordings meant as a whole."""
     rows: dict[str, int] = field(default_factory=dict)
     """``project/id`` of recordings of others to analytics rows of the person in them."""
+    unsealed_rows: dict[str, int] = field(default_factory=dict)
+    """The same of visits of others that are not sealed yet."""
     leftovers: list[Folder] = field(default_factory=list)
     """Folders without a manifest: writes that were cut; whose is not known."""
     unreadable: list[Folder] = field(default_factory=list)
@@ -128,6 +128,7 @@ def survey(
     scope: Scope,
     *,
     also: Iterable[str] = (),
+    unsealed: Iterable[Folder] = (),
     on_folder: Callable[[], None] = lambda: None,
 ) -> Survey:
     """
@@ -137,6 +138,7 @@ def survey(
         archive: The archive.
         scope: What for; a person, a recording, an address.
         also: More distinct ids known to be the person's.
+        unsealed: Visits to look at besides, by `unsealed_folder`.
         on_folder: Called with each folder looked at, for progress.
 
     Memory:
@@ -146,6 +148,11 @@ def survey(
     for folder in _folders(archive, scope):
         everything.append(folder)
         on_folder()
+    owners = {folder.name: folder.distinct_id for folder in everything}
+    for folder in unsealed:
+        # More of a recording is its person's, whoever is at the browser now.
+        folder.distinct_id = owners.get(folder.name) or folder.distinct_id
+        everything.append(folder)
     found = Survey()
     if scope.kind in ("person", "distinct_id"):
         found.distinct_ids = {scope.value, *also}
@@ -169,13 +176,37 @@ def survey(
             wanted = folder.distinct_id in found.distinct_ids
         if wanted:
             found.folders.append(folder)
-        elif folder.manifest is None and not folder.problem:
+        elif folder.prefix and folder.manifest is None and not folder.problem:
             found.leftovers.append(folder)
         elif n := sum(folder.persons[d] for d in found.distinct_ids):
-            found.rows[folder.name] = n
+            (found.rows if folder.prefix else found.unsealed_rows)[folder.name] = n
     if scope.kind != "recording":
         _take_from_catalog(archive, found, everything)
     return found
+
+
+def unsealed_folder(
+    project: str,
+    id: str,  # noqa: A002 - the field's name
+    distinct_id: str | None,
+    analytics: pa.Table,
+    scope: Scope,
+) -> Folder:
+    """
+    Make what `survey` looks at of a visit that is not in the archive yet.
+
+    Args:
+        project: Its project, and
+        id: the id its recording will have.
+        distinct_id: Whose it is; None when nothing says.
+        analytics: Its analytics events so far, of `ANALYTICS_SCHEMA`.
+        scope: As for `survey`.
+    """
+    folder = Folder("", project, id, [], distinct_id=distinct_id)
+    _take_analytics(folder, analytics, scope)
+    if scope.kind == "person":
+        _take_links(folder, analytics)
+    return folder
 
 
 def folder_at(archive: Archive, prefix: str) -> Folder:
@@ -249,6 +280,8 @@ def _read(archive: Archive, folder: Folder, scope: Scope) -> Folder:
         folder.problem = str(e)
         return folder
     folder.manifest = recording.manifest
+    if recording.manifest.person is not None:
+        folder.distinct_id = recording.manifest.person.distinct_id
     try:
         if ANALYTICS_FILE in recording.manifest.files and scope.kind not in (
             "recording",
@@ -270,7 +303,13 @@ def _read(archive: Archive, folder: Folder, scope: Scope) -> Folder:
 
 def _read_analytics(folder: Folder, raw: bytes, scope: Scope) -> None:
     file = pq.ParquetFile(io.BytesIO(raw))
-    table = file.read(columns=["timestamp_ms", "event", "distinct_id", "url"])
+    _take_analytics(folder, file.read(columns=["distinct_id", "url"]), scope)
+    if scope.kind == "person" and pc.any(_says_who(file.read(columns=["event"]))).as_py():
+        columns = ["timestamp_ms", "event", "distinct_id", "properties"]
+        _take_links(folder, file.read(columns=columns))
+
+
+def _take_analytics(folder: Folder, table: pa.Table, scope: Scope) -> None:
     counts = pc.value_counts(table["distinct_id"].combine_chunks())
     for entry in counts.to_pylist():
         if entry["values"] is not None:
@@ -278,13 +317,14 @@ def _read_analytics(folder: Folder, raw: bytes, scope: Scope) -> None:
     match = scope.url_match()
     if match is not None:
         folder.url_matches = any(match(u) for u in pc.unique(table["url"]).to_pylist() if u)
-    if scope.kind != "person":
-        return
-    wanted = pc.is_in(table["event"], value_set=pa.array([*_LINKS, "$set"]))
-    if not pc.any(wanted).as_py():
-        return
-    columns = ["timestamp_ms", "event", "distinct_id", "properties"]
-    for row in file.read(columns=columns).filter(wanted).to_pylist():
+
+
+def _says_who(table: pa.Table) -> pa.ChunkedArray:
+    return pc.is_in(table["event"], value_set=pa.array([*_LINKS, "$set"]))
+
+
+def _take_links(folder: Folder, table: pa.Table) -> None:
+    for row in table.filter(_says_who(table)).to_pylist():
         try:
             properties = json.loads(row["properties"] or "{}")
         except (ValueError, RecursionError):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.capture.bodies import TOKEN, analytics, put
 from tests.cli.command import run, run_json
 from tests.support.erasing import ANNA, OF_ANNA, fill, fill_inbox, marks_in
 
@@ -95,6 +96,19 @@ def test_a_server_that_does_not_confirm_leaves_it_open(path):
     resumed = run_json("erase", "--archive", path, "--resume", "--yes", "--skip-inbox", "elsewhere")
     assert len(resumed) == 1
     assert run_json("erase", "--archive", path, "--resume", "--yes") == []
+
+
+def test_ids_known_only_from_what_a_server_is_receiving(path):
+    other = "anna-on-her-phone"
+    properties = {"distinct_id": ANNA, "$anon_distinct_id": other, "$session_id": "s-1"}
+    event = {"event": "$identify", "properties": properties}
+    body = json.dumps({"api_key": TOKEN, "batch": [event]}).encode()
+    with Inbox.open(path / "inbox") as inbox:  # the server's: this process only looks
+        put(inbox, analytics(body=body))
+        plan = run_json("erase", "--archive", path, "--person", ANNA, "--dry-run")
+        assert other in plan["distinct_ids"]
+        plan = run_json("erase", "--archive", path, "--distinct-id", ANNA, "--dry-run")
+        assert other not in plan["distinct_ids"]
 
 
 def test_a_hold_is_named_and_audited(path):

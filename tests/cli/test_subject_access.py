@@ -4,9 +4,12 @@ import zipfile
 
 import pytest
 from tests.cli.command import run, run_json
-from tests.support.erasing import ANNA, fill, marks_in
+from tests.support.erasing import ANNA, fill, fill_inbox, marks_in
 
 from replayport.archive import Archive
+from replayport.capture.erase import inbox_name
+from replayport.capture.inbox import Inbox
+from replayport.erasure_plan import INBOXES
 
 
 @pytest.fixture
@@ -27,6 +30,23 @@ def test_a_file_for_its_owner_only_that_erasure_finds_again(path, tmp_path):
     run_json("erase", "--person", ANNA, "--yes", "--block-later", "--archive", path)
     assert not out.exists()
     assert marks_in(path) == []
+
+
+def test_what_a_server_is_receiving_is_in_it(path, tmp_path):
+    out = tmp_path / "anna.zip"
+    with Archive.open(path) as archive, Inbox.open(path / "inbox") as inbox:  # as `serve` has them
+        fill_inbox(inbox)
+        for name in (inbox_name(inbox.folder), "elsewhere"):
+            archive.store.put(f"{INBOXES}{name}.json", b"{}")
+        done = run_json("subject-access", "--person", ANNA, "-o", out, "--archive", path)
+        assert "shop/annas-unsealed-visit" in done["recordings"]
+        assert done["inboxes_not_looked_at"] == ["elsewhere"]
+        again = run("subject-access", "--person", ANNA, "-o", out, "--archive", path, "--inbox", tmp_path / "none")  # fmt: skip
+        assert again.exit_code == 0
+        assert "another server" in again.stderr
+    # A file made of what was not sealed goes with the person as well.
+    run_json("erase", "--person", ANNA, "--yes", "--skip-inbox", "elsewhere", "--archive", path)
+    assert not out.exists()
 
 
 def test_wrong_calls_and_nobody(path, tmp_path):

@@ -197,16 +197,21 @@ class Assembly:
                 continue
             if self._distinct_id is None:
                 self._distinct_id = event.distinct_id
-            row = {
-                "timestamp_ms": event.timestamp_ms,
-                "uuid": event.uuid,
-                "event": storable(event.event),
-                "distinct_id": storable(event.distinct_id),
-                "window_id": event.window_id and storable(event.window_id),
-                "url": event.url and storable(event.url),
-                "properties": event.properties,
-            }
+            row = analytics_row(event)
             self.analytics.setdefault(analytics_digest(row), row)
+
+
+def analytics_row(event: wire.AnalyticsEvent) -> dict[str, Any]:
+    """Give an analytics event as a row of `ANALYTICS_SCHEMA`."""
+    return {
+        "timestamp_ms": event.timestamp_ms,
+        "uuid": event.uuid,
+        "event": storable(event.event),
+        "distinct_id": storable(event.distinct_id),
+        "window_id": event.window_id and storable(event.window_id),
+        "url": event.url and storable(event.url),
+        "properties": event.properties,
+    }
 
 
 def ended_session_ids(items: Iterable[wire.SnapshotItem]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from replayport.capture.assemble import Assembly, StoredRequest
 from replayport.capture.inbox import Inbox
 from replayport.capture.outbox import FILE_NAME as OUTBOX_FILE
 from replayport.capture.outbox import Outbox, Outgoing
+from replayport.capture.request_db import FILE_NAME as INBOX_FILE
 from replayport.erase import FoundUnsealed
 from replayport.erasure_plan import Plan
 from replayport.errors import SourceDataError, StoreError
@@ -101,7 +102,7 @@ def unsealed_in(folder: Path) -> Iterator[list[UnsealedHere]]:
     Yields:
         None when there is none, or when a server has it: then it erases there itself.
     """
-    if not ((folder / "inbox.sqlite").exists() or (folder / OUTBOX_FILE).exists()):
+    if not ((folder / INBOX_FILE).exists() or (folder / OUTBOX_FILE).exists()):
         yield []
         return
     try:
@@ -132,6 +133,14 @@ def inbox_name(folder: Path) -> str:
         name = secrets.token_hex(8)
         file.write(name)
     return name
+
+
+def known_inbox_name(folder: Path) -> str | None:
+    """Give what the archive knows an inbox by; None when it does not know it yet."""
+    try:
+        return (folder / NAME_FILE).read_text("ascii").strip()
+    except FileNotFoundError:
+        return None
 
 
 def target_of(plan: Plan) -> Target:

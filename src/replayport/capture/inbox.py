@@ -103,7 +103,145 @@ class _Job:
     done: Future[Any] = field(default_factory=Future)
 
 
-class Inbox:
+class InboxReader:
+    """
+    What an inbox holds, for who only looks: a thread of the process that fills it, or another one.
+
+    A reader makes nobody wait; while it reads, the log of what is written meanwhile is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / request_db.FILE_NAME
+        self._closing = False
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+
+    @classmethod
+    def beside(cls, folder: Path) -> Self | None:
+        """
+        Look into an inbox that another process may be filling.
+
+        Returns:
+            None when there is none in that folder.
+
+        Raises:
+            StoreError: It cannot be read, or a newer replayport wrote it.
+        """
+        if not (folder / request_db.FILE_NAME).exists():
+            return None
+        reader = cls(folder)
+        with reader._reading() as db:
+            is_made = bool(request_db.check_version(db, folder))
+        if is_made:
+            return reader
+        reader.close()
+        return None
+
+    def close(self) -> None:
+        """Let go of the file; who reads just now reads on."""
+        self._closing = True
+        with self._readers_lock:
+            for reader in self._readers:
+                reader.close()
+            self._readers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def live_sessions(self, *, limit: int = 1000) -> list[PendingSession]:
+        """
+        Give the sessions that have snapshots and are not sealed, the latest due first.
+
+        Args:
+            limit: At most this many.
+        """
+        with self._reading() as db:
+            return request_db.sessions(
+                db, "WHERE snapshot_requests > 0 ORDER BY due_ms DESC LIMIT ?", limit
+            )
+
+    def session(self, project: str, session_id: str) -> PendingSession | None:
+        """Give one session; None when nothing of it is here."""
+        with self._reading() as db:
+            found = request_db.sessions(
+                db, "WHERE project = ? AND session_id = ?", project, session_id
+            )
+        return found[0] if found else None
+
+    def sessions(self) -> list[tuple[str, str]]:
+        """Give ``(project, session id)`` of all that is here, the oldest first."""
+        with self._reading() as db:
+            found = request_db.sessions(db, "ORDER BY first_ms, project, session_id")
+        return [(s.project, s.session_id) for s in found]
+
+    def due(self, now_ms: int, *, limit: int) -> list[PendingSession]:
+        """Give sessions that are due to be sealed, the longest due first."""
+        with self._reading() as db:
+            return request_db.sessions(
+                db, "WHERE due_ms <= ? ORDER BY due_ms LIMIT ?", now_ms, limit
+            )
+
+    def requests(self, project: str, session_id: str) -> Iterator[StoredRequest]:
+        """Yield a session's requests in order of arrival, as of one moment."""
+        with self._reading() as db:
+            yield from request_db.requests_of(db, project, session_id)
+
+    def draft(
+        self, project: str, session_id: str, *, max_recording_bytes: int = MAX_RECORDING_BYTES
+    ) -> RecordingDraft | None:
+        """
+        Give a session as it would be sealed now; nothing changes.
+
+        Args:
+            project: The session's project.
+            session_id: The source's id.
+            max_recording_bytes: As in `Assembly`.
+
+        Returns:
+            What is not sealed yet (`Sealer.draft` puts the sealed part before it); None
+            when it has no rrweb event.
+        """
+        assembly = Assembly(project, session_id, max_recording_bytes=max_recording_bytes)
+        for request in self.requests(project, session_id):
+            assembly.add(request)
+        return assembly.draft() if assembly.has_events else None
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._readers_lock:
+            reader = self._readers.pop() if self._readers else None
+        try:
+            if reader is None:
+                reader = request_db.connect(self.path)
+                reader.execute("PRAGMA query_only=ON")
+            reader.execute("BEGIN")  # one snapshot, though rows are forgotten meanwhile
+            yield reader
+        except sqlite3.Error as e:
+            raise StoreError(
+                f"the inbox cannot be read ({e})", location=str(self.folder), operation="get"
+            ) from e
+        finally:
+            if reader is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    reader.execute("ROLLBACK")
+                with self._readers_lock:
+                    keep = len(self._readers) < _MAX_READERS and not self._closing
+                    if keep:
+                        self._readers.append(reader)
+                if not keep:
+                    reader.close()
+
+    def all_requests(self) -> Iterator[tuple[StoredRequest, list[tuple[str, str]]]]:
+        """Yield every request with its sessions as ``(project, session id)``, as of one moment."""
+        with self._reading() as db:
+            yield from request_db.all_requests(db)
+
+
+class Inbox(InboxReader):
     """
     Requests on their way into the archive. Make one with `open`.
 
@@ -120,8 +258,7 @@ class Inbox:
         max_inbox_bytes: int,
         clock_ms: Callable[[], int],
     ) -> None:
-        self.folder = folder
-        self.path = folder / "inbox.sqlite"
+        super().__init__(folder)
         self._lock_file = lock_file
         self._max_queue_bytes = max_queue_bytes
         self._max_queue_requests = max_queue_requests
@@ -133,9 +270,6 @@ class Inbox:
         self._jobs: deque[_Job] = deque()
         self._queued_bytes = 0
         self._queued_requests = 0
-        self._closing = False
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
         self._since_checkpoint_bytes = 0
         self._checkpoint_due = threading.Event()
         self._connection = request_db.connect(self.path)
@@ -224,18 +358,9 @@ class Inbox:
         self._writer.join()
         self._checkpoint_due.set()
         self._checkpointer.join()
-        with self._readers_lock:
-            for reader in self._readers:
-                reader.close()
-            self._readers.clear()
+        super().close()
         self._connection.close()
         os.close(self._lock_file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # --- putting --------------------------------------------------------------------
 
@@ -406,83 +531,6 @@ class Inbox:
         """Bodies that wait for the disk right now."""
         return self._queued_bytes
 
-    def live_sessions(self, *, limit: int = 1000) -> list[PendingSession]:
-        """
-        Give the sessions that have snapshots and are not sealed, the latest due first.
-
-        Args:
-            limit: At most this many.
-        """
-        with self._reading() as db:
-            return request_db.sessions(
-                db, "WHERE snapshot_requests > 0 ORDER BY due_ms DESC LIMIT ?", limit
-            )
-
-    def session(self, project: str, session_id: str) -> PendingSession | None:
-        """Give one session; None when nothing of it is here."""
-        with self._reading() as db:
-            found = request_db.sessions(
-                db, "WHERE project = ? AND session_id = ?", project, session_id
-            )
-        return found[0] if found else None
-
-    def due(self, now_ms: int, *, limit: int) -> list[PendingSession]:
-        """Give sessions that are due to be sealed, the longest due first."""
-        with self._reading() as db:
-            return request_db.sessions(
-                db, "WHERE due_ms <= ? ORDER BY due_ms LIMIT ?", now_ms, limit
-            )
-
-    def requests(self, project: str, session_id: str) -> Iterator[StoredRequest]:
-        """Yield a session's requests in order of arrival, as of one moment."""
-        with self._reading() as db:
-            yield from request_db.requests_of(db, project, session_id)
-
-    def draft(
-        self, project: str, session_id: str, *, max_recording_bytes: int = MAX_RECORDING_BYTES
-    ) -> RecordingDraft | None:
-        """
-        Give a session as it would be sealed now; nothing changes.
-
-        Args:
-            project: The session's project.
-            session_id: The source's id.
-            max_recording_bytes: As in `Assembly`.
-
-        Returns:
-            What is not sealed yet (`Sealer.draft` puts the sealed part before it); None
-            when it has no rrweb event.
-        """
-        assembly = Assembly(project, session_id, max_recording_bytes=max_recording_bytes)
-        for request in self.requests(project, session_id):
-            assembly.add(request)
-        return assembly.draft() if assembly.has_events else None
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._readers_lock:
-            reader = self._readers.pop() if self._readers else None
-        try:
-            if reader is None:
-                reader = request_db.connect(self.path)
-                reader.execute("PRAGMA query_only=ON")
-            reader.execute("BEGIN")  # one snapshot, though rows are forgotten meanwhile
-            yield reader
-        except sqlite3.Error as e:
-            raise StoreError(
-                f"the inbox cannot be read ({e})", location=str(self.folder), operation="get"
-            ) from e
-        finally:
-            if reader is not None:
-                with contextlib.suppress(sqlite3.Error):
-                    reader.execute("ROLLBACK")
-                with self._readers_lock:
-                    keep = len(self._readers) < _MAX_READERS and not self._closing
-                    if keep:
-                        self._readers.append(reader)
-                if not keep:
-                    reader.close()
-
     # --- sealing --------------------------------------------------------------------
 
     def set_schedule(self, schedule: Schedule) -> None:
@@ -540,11 +588,6 @@ class Inbox:
         ids = [request.id for request in self.requests(project, session_id)]
         self.forget(project, session_id, ids)
         return len(ids)
-
-    def all_requests(self) -> Iterator[tuple[StoredRequest, list[tuple[str, str]]]]:
-        """Yield every request with its sessions as ``(project, session id)``, as of one moment."""
-        with self._reading() as db:
-            yield from request_db.all_requests(db)
 
     def erase(self, changes: Sequence[tuple[int, StoredRequest | None, Sequence[str]]]) -> None:
         """
@@ -628,4 +671,4 @@ def _tell(told: Iterable[asyncio.Future[None]], error: Exception | None) -> None
             future.set_exception(error)
 
 
-__all__ = ["Captured", "Inbox", "InboxFullError", "PendingSession", "Schedule"]
+__all__ = ["Captured", "Inbox", "InboxFullError", "InboxReader", "PendingSession", "Schedule"]

@@ -25,6 +25,7 @@ import msgspec
 from replayport.capture.assemble import StoredRequest
 from replayport.errors import StoreError
 
+FILE_NAME: Final = "inbox.sqlite"
 PAGE_BYTES: Final = 8192
 FORGET_ROWS: Final = 64
 """Requests removed in one transaction: a few milliseconds for those who put meanwhile."""
@@ -198,6 +199,24 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def check_version(db: sqlite3.Connection, folder: Path) -> int:
+    """
+    Give the version of the tables; 0 when there are none yet.
+
+    Raises:
+        StoreError: Written by a newer replayport.
+    """
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > _SCHEMA_VERSION:
+        raise StoreError(
+            f"the inbox is of version {version}, this package writes {_SCHEMA_VERSION}. A "
+            "newer replayport wrote it. Upgrade: pip install -U replayport",
+            location=str(folder),
+            operation="open",
+        )
+    return version
+
+
 def prepare(db: sqlite3.Connection, folder: Path) -> int:
     """
     Make the tables, or check that they can be used; finish what a crash left in the log.
@@ -208,14 +227,7 @@ def prepare(db: sqlite3.Connection, folder: Path) -> int:
     Raises:
         StoreError: Written by a newer replayport.
     """
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > _SCHEMA_VERSION:
-        raise StoreError(
-            f"the inbox is of version {version}, this package writes {_SCHEMA_VERSION}. A "
-            "newer replayport wrote it. Upgrade: pip install -U replayport",
-            location=str(folder),
-            operation="open",
-        )
+    version = check_version(db, folder)
     if not version:
         db.execute(f"PRAGMA page_size={PAGE_BYTES}")
         db.execute("PRAGMA auto_vacuum=INCREMENTAL")

@@ -192,12 +192,18 @@ def opened_eraser(
         quiet: Print no steps.
     """
     from replayport.capture.erase import unsealed_in
+    from replayport.capture.inbox import InboxReader
+    from replayport.capture.unsealed import UnsealedVisits
     from replayport.dataset.refresh import dataset_rewriter
     from replayport.server.service import inbox_folder
     from replayport.sources.posthog_erase import PostHogEraser
 
     with ExitStack() as stack:
-        there = stack.enter_context(unsealed_in(inbox_folder(archive, settings["inbox"])))
+        folder = inbox_folder(archive, settings["inbox"])
+        there = stack.enter_context(unsealed_in(folder))
+        reader = InboxReader.beside(folder)
+        if reader is not None:
+            stack.enter_context(reader)
         asked = None
         if posthog is not None:
             host, project, allow_http = posthog
@@ -227,6 +233,7 @@ def opened_eraser(
             actor=this_actor(),
             signer=Signer.load(signing_key(settings["signing_key"])),
             unsealed=there,
+            visits=UnsealedVisits(archive, reader).folders if reader is not None else lambda _: (),
             skip_inboxes=skip_inboxes,
             posthog=asked,
             rewriters={**REWRITERS, "dataset": dataset_rewriter(archive)},

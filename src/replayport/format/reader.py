@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, Literal, Protocol
 
@@ -53,6 +53,24 @@ class RangeSource(Protocol):
     def get_range(self, key: str, start: int, end: int) -> bytes:
         """Fetch ``[start, end)`` of an object."""
         ...
+
+
+class FilesInMemory:
+    """The files of one recording that is not stored, by name."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    def get(self, key: str) -> bytes:
+        """Give a whole file; FileNotFoundError when there is none."""
+        try:
+            return self._files[key.rpartition("/")[2]]
+        except KeyError:
+            raise FileNotFoundError(key) from None
+
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        """Give ``[start, end)`` of a file."""
+        return self.get(key)[start:end]
 
 
 class Recording:

@@ -18,7 +18,7 @@ from replayport.archive import encode_draft, row_of
 from replayport.capture.inbox import Inbox, PendingSession
 from replayport.capture.seal import Sealer
 from replayport.catalog.base import RecordingRow
-from replayport.format.reader import Recording
+from replayport.format.reader import FilesInMemory, Recording
 from replayport.recording import safe_id, safe_project
 
 MAX_LISTED: Final = 50
@@ -29,24 +29,6 @@ MAX_KEPT: Final = 8
 
 FRESH_S: Final = 2.0
 """A live recording is encoded again at most so often, however many look at it."""
-
-
-class _Files:
-    """A recording's files in memory, as a store gives them."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self._files = files
-
-    def get(self, key: str) -> bytes:
-        """Give a whole file; FileNotFoundError when there is none."""
-        try:
-            return self._files[key.rpartition("/")[2]]
-        except KeyError:
-            raise FileNotFoundError(key) from None
-
-    def get_range(self, key: str, start: int, end: int) -> bytes:
-        """Give ``[start, end)`` of a file."""
-        return self.get(key)[start:end]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +73,7 @@ class LiveRecordings:
             if draft is None or not len(draft.columns):
                 return None
             manifest, files = encode_draft(draft)
-            recording = Recording(_Files(files), manifest.key_prefix, manifest)
+            recording = Recording(FilesInMemory(files), manifest.key_prefix, manifest)
             self._newest[key] = _Version(now_s, session.requests, recording)
             self._versions[manifest.project, manifest.id, manifest.events] = recording
             if len(self._versions) > MAX_KEPT:

@@ -54,6 +54,7 @@ from replayport.errors import LegalHoldError, RecordingError, ReplayError
 from replayport.format.assets import asset_key
 from replayport.holds import Holds
 from replayport.ledger import ARCHIVE, STDOUT, Kind, Ledger, Made
+from replayport.plurals import counted
 from replayport.receipts import RECEIPTS, make_receipt
 from replayport.signing import PUBLIC_KEYS, Signer, check
 from replayport.sources.posthog_erase import PostHogEraser
@@ -554,7 +555,9 @@ class Eraser:
             there = [p for p in recording.prefixes if any(True for _ in self._store.list(p))]
             there += [f.key for f in recording.files if self._store.exists(f.key)]
             if there:
-                left.append(f"{len(there)} objects of recording {recording.name} are still there")
+                left.append(
+                    f"{counted(len(there), 'object')} of recording {recording.name} still there"
+                )
             if isinstance(self._store, EncryptedStore) and not all(
                 self._store.is_shredded(f.key) for f in recording.files
             ):
@@ -583,8 +586,8 @@ class Eraser:
             found = inbox.find(plan)
             if found.requests or found.waiting:
                 left.append(
-                    f"{found.requests} requests are still in the inbox and {found.waiting} wait for "
-                    "PostHog"
+                    f"{counted(found.requests, 'request')} still in the inbox, and "
+                    f"{found.waiting:,} waiting for PostHog"
                 )
         return left
 

@@ -28,6 +28,7 @@ from replayport.errors import ReplayError
 from replayport.export import ExportOptions
 from replayport.export.html import export
 from replayport.format.reader import Recording
+from replayport.plurals import counted
 
 MAX_PLAY_BYTES: Final = 2 * 2**20 - 1024
 """
@@ -130,7 +131,9 @@ def _facts(recording: Recording) -> str:
         when = f"{datetime.fromtimestamp(m.start_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
     except (OverflowError, ValueError, OSError):
         when = f"{m.start_ms} ms"
-    said = f"{m.project}/{m.id} · {when} · {m.duration_ms / 1000:.1f} s · {m.events:,} events"
+    said = (
+        f"{m.project}/{m.id} · {when} · {m.duration_ms / 1000:.1f} s · {counted(m.events, 'event')}"
+    )
     return f"<p><b>Recording</b> {escape(said)}<br>{escape((m.first_url or '')[:200])}</p>"
 
 

@@ -23,6 +23,7 @@ from replayport.audit import AuditLog
 from replayport.encryption import EncryptedStore
 from replayport.erasure_plan import InboxEvidence, Plan
 from replayport.format.assets import asset_key
+from replayport.plurals import counted
 from replayport.pseudonyms import Pseudonyms
 from replayport.signing import PUBLIC_KEYS, check
 from replayport.surveying import Scope, ScopeKind
@@ -175,7 +176,7 @@ def make_receipt(
             {
                 "what": "posthog",
                 "where": posthog["where"],
-                "why": f"{posthog['recordings_still_there']} recordings are still served; "
+                "why": f"{counted(posthog['recordings_still_there'], 'recording')} still served; "
                 "PostHog deletes in the background",
             }
         )

@@ -37,6 +37,7 @@ from replayport.catalog.base import ScoreRow
 from replayport.errors import RecordingError, RecordingNotFoundError
 from replayport.export import ExportOptions, html
 from replayport.format.reader import Recording
+from replayport.plurals import counted
 from replayport.recording import Manifest
 from replayport.surveying import Folder, Scope, survey
 
@@ -383,10 +384,6 @@ def _time(ms: int) -> str:
         return f"{ms} ms"
 
 
-def _counted(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def _length(ms: int) -> str:
     minutes, seconds = divmod(ms // 1000, 60)
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
@@ -420,12 +417,12 @@ def _index(
     names: dict[str, int] = {}
     for event in events:
         names[event["event"]] = names.get(event["event"], 0) + 1
-    counted = "".join(
+    table = "".join(
         f"<tr><th>{escape(name)}</th><td>{n:,}</td></tr>"
         for name, n in sorted(names.items(), key=lambda i: -i[1])[:50]
     )
     unreadable = (
-        f"<p class=note>{_counted(len(done.unreadable), 'visit')} could not be read, and "
+        f"<p class=note>{counted(len(done.unreadable), 'visit')} could not be read, and "
         f"{'is' if len(done.unreadable) == 1 else 'are'} missing here; manifest.json has the names.</p>"
         if done.unreadable
         else ""
@@ -435,7 +432,7 @@ def _index(
         visits=rows or "<p>None.</p>",
         ids=ids,
         known=f"<table>{known}</table>" if known else "<p>No properties are stored.</p>",
-        events=f"<table>{counted}</table>" if counted else "<p>None.</p>",
+        events=f"<table>{table}</table>" if table else "<p>None.</p>",
         unreadable=unreadable,
         elsewhere="<li>Visits that are still going on, or ended less than an hour ago, as far as "
         "they are kept on another computer until then.</li>\n"
@@ -452,8 +449,8 @@ def _visit(visit: _Visit) -> str:
     pages += f"<li>and {more} more</li>" if more > 0 else ""
     return (
         f"<article><h3>{escape(_time(manifest.start_ms))}</h3>"
-        f"<p>{_length(manifest.duration_ms)} · {_counted(manifest.clicks, 'click')} · "
-        f"{_counted(manifest.events, 'step')}{' · not over yet' if visit.is_open else ''}</p>"
+        f"<p>{_length(manifest.duration_ms)} · {counted(manifest.clicks, 'click')} · "
+        f"{counted(manifest.events, 'step')}{' · not over yet' if visit.is_open else ''}</p>"
         f"<ul>{pages}</ul>"
         f'<p class=links><a class=play href="recordings/{n:04d}.html">Watch this visit</a> '
         f'<a href="recordings/{n:04d}.json">Details</a> '

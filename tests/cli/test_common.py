@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replayport.cli.common import (
-    counted,
     duration,
     print_json,
     printable,
@@ -92,10 +91,3 @@ def test_progress_is_silent_on_a_pipe(capsys):
         advance(1, "a [red] thing \x1b")
         advance()
     assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("n", "said"), [(0, "0 visits"), (1, "1 visit"), (2, "2 visits"), (1234, "1,234 visits")]
-)
-def test_what_is_counted_agrees_with_its_number(n, said):
-    assert counted(n, "visit") == said

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from replayport.analysis.frustration import MODEL_FEATURES, Model, squeeze
 from replayport.errors import MissingExtraError, ReplayError
+from replayport.plurals import counted
 
 FOLDS: Final = 5
 MIN_RECORDINGS: Final = 20
@@ -346,7 +347,7 @@ def card_markdown(card: dict[str, Any]) -> str:
         card["what"],
         "",
         (
-            f"- Trained on {card['recordings']} recordings of {card['groups']} groups: "
+            f"- Trained on {counted(card['recordings'], 'recording')} of {counted(card['groups'], 'group')}: "
             f"{card['labelled_true']} labelled frustrated, {card['labelled_false']} not."
         ),
         f"- Signals: profile `{card['profile']}`.",

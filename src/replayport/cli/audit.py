@@ -14,7 +14,6 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
@@ -22,6 +21,7 @@ from replayport.cli.common import (
     time_option,
     when,
 )
+from replayport.plurals import counted
 
 app = typer.Typer(invoke_without_command=True)
 

@@ -10,7 +10,6 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
@@ -19,6 +18,7 @@ from replayport.cli.common import (
     size,
 )
 from replayport.errors import RecordingError, StoreError
+from replayport.plurals import counted
 from replayport.verifying import verify_archive
 
 IdsArgument = Annotated[

@@ -237,11 +237,6 @@ def duration(ms: int) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def counted(n: int, noun: str) -> str:
-    """Give a number and what it counts: ``1 recording``, ``2,000 recordings``."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def size(n: int) -> str:
     """Give bytes for tables, in units of 1000."""
     value = float(n)

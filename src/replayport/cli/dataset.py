@@ -10,7 +10,6 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
@@ -22,6 +21,7 @@ from replayport.cli.common import (
 from replayport.dataset.build import DatasetReport, build_dataset, chosen_tables
 from replayport.dataset.ledger import SUFFIXES
 from replayport.format.tables import TABLES
+from replayport.plurals import counted
 
 BIGQUERY: Final = "bigquery://"
 

@@ -15,9 +15,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from replayport.archive import Archive
-from replayport.cli.common import console, counted, duration, errors, settings_with, size
+from replayport.cli.common import console, duration, errors, settings_with, size
 from replayport.cli.serve import listen, run, server_of, url_of
 from replayport.errors import ReplayError
+from replayport.plurals import counted
 from replayport.pull import pull
 from replayport.sources.posthog_api import PostHogSource
 from replayport.testing import FakePostHog, serve
@@ -97,7 +98,7 @@ def _pull_demo(archive: Archive, folder: Path) -> None:
     )
     for row in archive.catalog.list():
         console.print(
-            f"  {row.id}  {duration(row.duration_ms):>8}  {row.events:>4} events  "
+            f"  {row.id}  {duration(row.duration_ms):>8}  {counted(row.events, 'event'):>12}  "
             f"{size(row.archived_bytes):>8}  {row.first_url or ''}",
             highlight=False,
         )

@@ -20,7 +20,6 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
@@ -31,6 +30,7 @@ from replayport.cli.common import (
 from replayport.erase import REWRITERS, Eraser
 from replayport.erasure_plan import Plan
 from replayport.errors import LegalHoldError, ReplayError
+from replayport.plurals import counted
 from replayport.receipts import verify_receipt
 from replayport.settings import Settings
 from replayport.signing import Signer, signing_key

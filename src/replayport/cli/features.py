@@ -35,6 +35,7 @@ from replayport.cli.signals import (
     profiles_of,
 )
 from replayport.feature_files import SCHEMA, FeatureFile, rows_of, write_csv
+from replayport.plurals import counted
 
 FILE_SUFFIXES = (".parquet", ".csv", ".jsonl")
 SHOWN_ACROSS = 8
@@ -117,7 +118,7 @@ def features(
         write_csv(rows, out)
         sys.stdout.write(out.getvalue())
     elif output is not None:
-        console.print(f"{written} rows in {shown(output)}", highlight=False)
+        console.print(f"{counted(written, 'row')} in {shown(output)}", highlight=False)
     else:
         _print(rows)
     if not json:
@@ -161,7 +162,7 @@ def _print_summary(rows: list[dict[str, Any]]) -> None:
         table.add_row(name, str(len(values)), *(f"{v:.4g}" for v in spread))
     console.print(table)
     console.print(
-        f"{len(rows)} rows, summed up; each of them: -o features.parquet, --csv, --json",
+        f"{counted(len(rows), 'row')}, summed up; each of them: -o features.parquet, --csv, --json",
         style="dim",
     )
 

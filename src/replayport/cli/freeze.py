@@ -12,7 +12,6 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
@@ -22,6 +21,7 @@ from replayport.cli.common import (
     size,
 )
 from replayport.errors import RecordingError, StoreError
+from replayport.plurals import counted
 
 
 def freeze(

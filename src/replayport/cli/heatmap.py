@@ -16,7 +16,6 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
@@ -31,6 +30,7 @@ from replayport.cli.signals import (
     profiles_of,
 )
 from replayport.errors import ReplayError
+from replayport.plurals import counted
 from replayport.render.heatmap import TITLES, document, picture
 from replayport.render.still import NothingToDrawError, Still, chromium, draw
 

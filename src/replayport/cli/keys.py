@@ -20,6 +20,7 @@ from replayport.cli.common import (
 )
 from replayport.encryption import SETTING, EncryptedStore
 from replayport.errors import ReplayError
+from replayport.plurals import counted
 
 app = typer.Typer(no_args_is_help=True, help="The key ring of an encrypted archive.")
 
@@ -49,7 +50,9 @@ def encrypt(archive: ArchiveOption = None, json: JsonOption = False) -> None:
     if json:
         print_json({"encrypted": n})
     else:
-        console.print(f"{n} objects encrypted; the archive is read with its key ring only")
+        console.print(
+            f"{counted(n, 'object')} encrypted; the archive is read with its key ring only"
+        )
 
 
 @app.command("rotate")

@@ -14,7 +14,6 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
-    counted,
     duration,
     open_archive,
     print_json,
@@ -23,6 +22,7 @@ from replayport.cli.common import (
     time_option,
     when,
 )
+from replayport.plurals import counted
 
 SHOWN_URL_CHARS: Final = 100
 WIDE_COLUMNS: Final = 130

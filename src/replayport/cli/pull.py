@@ -23,7 +23,6 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     WrongCallError,
-    counted,
     duration,
     errors,
     open_archive,
@@ -33,6 +32,7 @@ from replayport.cli.common import (
     time_option,
 )
 from replayport.outcomes import Report
+from replayport.plurals import counted
 from replayport.pull import Progress as PullProgress
 from replayport.pull import pull
 from replayport.sources.base import Source

@@ -13,7 +13,6 @@ from replayport.cli.common import (
     ArchiveOption,
     JsonOption,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
@@ -21,6 +20,7 @@ from replayport.cli.common import (
     shown,
 )
 from replayport.errors import RecordingError, StoreError
+from replayport.plurals import counted
 from replayport.redact.report import WARNING_MEANINGS, Finds
 from replayport.redact.rules import Profile, ProfileError
 from replayport.redacting import PROFILES, Redacted, load_profile, redact_stored

@@ -14,7 +14,6 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
@@ -25,6 +24,7 @@ from replayport.cli.common import (
 )
 from replayport.cli.erase import opened_eraser
 from replayport.holds import Holds, Kind
+from replayport.plurals import counted
 from replayport.retention import retire, retiring
 
 app = typer.Typer(invoke_without_command=True)
@@ -91,7 +91,9 @@ def retention(
     for column in ("recording", "began (UTC)", "kept for", "size"):
         table.add_column(column)
     for r in found.retired[:_SHOWN]:
-        table.add_row(shown(r.name), when(r.began_ms), f"{r.retention_days} days", size(r.bytes))
+        table.add_row(
+            shown(r.name), when(r.began_ms), counted(r.retention_days, "day"), size(r.bytes)
+        )
     if found.retired:
         console.print(table)
     if len(found.retired) > _SHOWN:

@@ -23,7 +23,6 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
@@ -41,6 +40,7 @@ from replayport.cli.signals import (
     profiles_of,
 )
 from replayport.errors import RecordingError
+from replayport.plurals import counted
 
 SHOWN = 20
 BATCH = 200

@@ -25,13 +25,13 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
     progress_bar,
     shown,
 )
+from replayport.plurals import counted
 
 IdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]…", help="As in `list`; or give --all.")

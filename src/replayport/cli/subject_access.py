@@ -17,7 +17,6 @@ from replayport.cli.common import (
     JsonOption,
     WrongCallError,
     console,
-    counted,
     errors,
     open_archive,
     print_json,
@@ -28,6 +27,7 @@ from replayport.cli.common import (
 )
 from replayport.cli.export import OutputError
 from replayport.ledger import Ledger
+from replayport.plurals import counted
 from replayport.subject_access import write_subject_access
 from replayport.surveying import Scope
 

@@ -17,6 +17,7 @@ from replayport.dataset.days import Key
 from replayport.dataset.ledger import DATASET_FILE
 from replayport.dataset.registry import registered_datasets
 from replayport.ledger import Made
+from replayport.plurals import counted
 from replayport.store import Store
 
 NEVER_MS: Final = 2**62
@@ -67,7 +68,7 @@ def dataset_rewriter(archive: Archive, *, client: Any = None) -> Callable[[Made,
         report = refresh_dataset(archive, made.where, without=keys, client=client)
         if not report.ok:
             raise DatasetError(
-                f"{len(report.rejected)} recordings do not read, so the dataset is not complete. "
+                f"{counted(len(report.rejected), 'recording')} unreadable: the dataset is not complete. "
                 "Run: replayport verify"
             )
 

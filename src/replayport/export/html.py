@@ -32,6 +32,7 @@ from replayport.export import ExportOptions, parquet
 from replayport.format.assets import AssetMap
 from replayport.format.reader import Recording
 from replayport.player_assets import EXPORT_TEMPLATE_FILE, static_text
+from replayport.plurals import counted
 
 _PLACEHOLDER: Final = re.compile(r"%(TITLE|HEADING|FACTS|FOOTER|GENERATOR|ASSETS|RECORDING)%")
 _MAX_HEADING_CHARS: Final = 200
@@ -139,7 +140,7 @@ def _facts(manifest: Mapping[str, object]) -> str:
         facts.append(_duration(duration_ms))
     events = manifest.get("events")
     if isinstance(events, int):
-        facts.append(f"{events:,} events")
+        facts.append(counted(events, "event"))
     return " · ".join(facts)
 
 

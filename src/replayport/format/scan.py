@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import pyarrow as pa
 
 from replayport.errors import MissingExtraError
+from replayport.plurals import counted
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -171,7 +172,7 @@ class Scan:
             for row in table.to_pylist()
         )
         return (
-            f"<p>{escape(self._title)}: first {table.num_rows} rows</p>"
+            f"<p>{escape(self._title)}: first {counted(table.num_rows, 'row')}</p>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         )
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from replayport.analysis.columns import Floats
 from replayport.analysis.heatmap import CELL_PX, Heat, ranking
 from replayport.errors import MissingExtraError
+from replayport.plurals import counted
 from replayport.render.still import Still
 
 if TYPE_CHECKING:
@@ -154,8 +155,9 @@ def _legend(pen: Any, x: int, y: int, kind: str) -> None:
 
 def _facts(heat: Heat, kind: str, width_px: int) -> str:
     clicks = sum(heat.cells.get(kind, {}).values())
-    counted = {"move": "", "scroll": ""}.get(kind, f"{clicks} clicks, ")
-    said = f"{heat.viewport}: {counted}{heat.visits} visits in {heat.recordings} recordings"
+    of = "" if kind in ("move", "scroll") else f"{counted(clicks, 'click')}, "
+    visits, recordings = counted(heat.visits, "visit"), counted(heat.recordings, "recording")
+    said = f"{heat.viewport}: {of}{visits} in {recordings}"
     share = 0.0 if kind == "scroll" else heat.scaled(kind, width_px)
     # What was scaled may lie beside what was meant: said, so that nobody wonders.
     return f"{said}; {share:.0%} of it scaled from other widths" if share >= 0.005 else said

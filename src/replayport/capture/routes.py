@@ -97,8 +97,11 @@ MAX_ITEMS: Final = 50_000
 COUNTED_BYTES: Final = 64 * 2**10
 """Arrays from this size on are counted before they are looked at."""
 
-GLANCED_BYTES: Final = 4 * 2**20
-"""Larger bodies are not glanced at: what simdjson notes of a text can be a dozen times as long."""
+GLANCED_BYTES: Final = 8 * 2**20
+"""
+Larger bodies are not glanced at: what simdjson notes of a text can be a dozen times as long, and
+two threads look. A page's full snapshot is rarely larger, and takes four times as long otherwise.
+"""
 
 MAX_FLAGS_DECODED_BYTES: Final = 2 * 2**20
 MAX_WRAPPERS: Final = 4

@@ -41,13 +41,13 @@ from replayport.analysing import (
     Task,
     analyse,
     analyse_recording,
-    rare_collections,
     where,
 )
 from replayport.analysis.columns import COLUMNS, Columns
 from replayport.analysis.features import measure
 from replayport.analysis.profiles import profile
 from replayport.archive import Archive
+from replayport.collecting import rare_collections
 from replayport.draft import RecordingDraft
 from replayport.format.reader import Recording
 

@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "replayport"
 
 LAYERS = (
-    ("errors", "settings", "limits", "outcomes", "plurals", "timeutil"),
+    ("collecting", "errors", "settings", "limits", "outcomes", "plurals", "timeutil"),
     ("rrweb",),
     ("posthog", "recording", "draft"),
     (

@@ -20,7 +20,6 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -38,6 +37,7 @@ from replayport.analysis.profiles import Profile
 from replayport.analysis.reading import ActionReader
 from replayport.analysis.signals import Detected, detect
 from replayport.archive import Archive
+from replayport.collecting import COLLECT_AFTER, rare_collections
 from replayport.encryption import EncryptedStore
 from replayport.errors import RecordingError, StoreError
 from replayport.format.reader import RangeSource, Recording
@@ -54,24 +54,6 @@ CHUNKS_AHEAD: Final = 3
 
 IN_PROCESS: Final = 4
 """Up to so many recordings no workers are started: they take longer to start."""
-
-
-COLLECT_AFTER: Final = (10_000, 10, 10)
-"""
-`gc` thresholds while recordings are analysed. A page is many thousand dicts that stay, and by
-Python's own thresholds they are gone through again and again while it is parsed.
-"""
-
-
-@contextmanager
-def rare_collections() -> Iterator[None]:
-    """Look for cycles of objects less often: analyses make few, and very many objects."""
-    before = gc.get_threshold()
-    gc.set_threshold(*COLLECT_AFTER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 @dataclass(frozen=True, slots=True)

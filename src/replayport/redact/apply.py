@@ -24,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 import re2  # type: ignore[import-untyped]
 
+from replayport.collecting import rare_collections
 from replayport.redact import pictures
 from replayport.redact.addresses import mask_address, rules_of
 from replayport.redact.detectors import Hit, Scanner, merged
@@ -231,7 +232,8 @@ class Redactor:
         for n in range(MAX_PASSES + 1):
             self._mask_all = n == MAX_PASSES
             self.finds = Finds()
-            out = self._pass(columns)
+            with rare_collections():
+                out = self._pass(columns)
             if not self._late:
                 break
         if self._mask_all:
@@ -378,11 +380,14 @@ class Redactor:
         sheet = Sheet()
         sheet.tree(data["node"])
         page.begin()
+        damage, is_own = page.mirror.findings.total(), not page.mirror.awaits_documents
         page.mirror.apply(EventType.FULL_SNAPSHOT, None, data)
         self._flag(page, sheet.elements, raw)
         edits = self._edits(page, sheet)
-        if not edits and len(data) <= 3:
+        if not edits:
             return None
+        if is_own and page.mirror.findings.total() == damage:
+            return sheet.lent(edits, data)  # the mirror put nothing into it, and mended nothing
         again = loads(raw)
         target = Sheet()
         target.tree(again["node"])

@@ -1,9 +1,9 @@
 """
 Every place of an event that holds text, in an order that is the same each time.
 
-A `Sheet` is filled twice where something has to change: once with the value that goes to
-the mirror, which takes it over, and once with the value that is written. The same place
-has the same number in both.
+Where something has to change and the mirror, which takes the value over, has changed it
+since, a `Sheet` is filled twice: once with that value, and once with the one that is
+written. The same place has the same number in both.
 """
 
 from __future__ import annotations
@@ -134,6 +134,21 @@ class Sheet:
             self.renames.append((self.owners[i], self.keys[i], text))
         else:
             self.owners[i][self.keys[i]] = text
+
+    def lent(self, edits: dict[int, str], value: Any) -> bytes:
+        """
+        Give a tree's JSON with other texts, and leave the tree as it was.
+
+        Args:
+            edits: Text by place, of trees: none is a key, or in JSON inside a string.
+            value: What the places are in.
+        """
+        for i, text in edits.items():
+            self.put(i, text)
+        written = dumps(value)
+        for i in edits:
+            self.put(i, self.texts[i])
+        return written
 
     def close(self) -> None:
         """Write what was taken apart back: renamed keys, JSON inside strings."""

@@ -27,6 +27,7 @@ import tinycss2
 from tinycss2 import color3
 from tinycss2.ast import Node as Token
 
+from replayport.collecting import rare_collections
 from replayport.redact import vocabulary
 from replayport.redact.places import dumps, loads
 from replayport.rrweb.columns import NO_INT, NO_SOURCE, EventColumns
@@ -132,12 +133,13 @@ class Wireframes:
         windows = [str(n + 1) for n in range(len(columns.windows.values))]
         order = np.argsort(np.frombuffer(columns.timestamp_ms, np.int64), kind="stable")
         made: dict[int, tuple[int, int, bytes]] = {}
-        for row in order.tolist():
-            raw = columns.data_of(row)
-            data = None if raw is None else loads(raw)
-            new = self.event(columns.type[row], columns.source[row], data)
-            if new is not None:
-                made[row] = columns.type[row], columns.source[row], dumps(new)
+        with rare_collections():
+            for row in order.tolist():
+                raw = columns.data_of(row)
+                data = None if raw is None else loads(raw)
+                new = self.event(columns.type[row], columns.source[row], data)
+                if new is not None:
+                    made[row] = columns.type[row], columns.source[row], dumps(new)
         if not made:
             row = int(order[0])
             page = {"href": PAGE, "width": 0, "height": 0}

@@ -87,6 +87,11 @@ class Tree:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    @property
+    def awaits_documents(self) -> bool:
+        """Whether documents of frames came before their frames: they go into the next page."""
+        return bool(self._documents)
+
     def ids(self) -> Iterator[int]:
         """Yield the ids of all nodes, in no order of meaning."""
         return iter(self._nodes)

@@ -284,25 +284,34 @@ class _Pool:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _one_by_one(self, chunk: Sequence[Where]) -> list[Analysis | Failed]:
-        """Find out which recording of a chunk killed its worker."""
+        """Find out which recording of a chunk killed its worker: the one that kills a new one too."""
         self._executor.shutdown(wait=True, cancel_futures=True)
         results: list[Analysis | Failed] = []
-        for one in chunk:
+        waiting = deque(chunk)
+        while waiting:
             alone = self._start()
             try:
-                results += alone.submit(_chunk, [one]).result()
+                first = waiting[0]
+                while waiting:
+                    one = waiting[0]
+                    results += alone.submit(_chunk, [one]).result()
+                    waiting.popleft()
             except BrokenProcessPool:
-                results.append(
-                    Failed(
-                        one.name,
-                        "the process that analysed it was killed, most likely for want of memory. "
-                        "The other recordings are not affected",
-                    )
-                )
+                # One that had held others before it may have died of them: it is asked again.
+                if one is first:
+                    results.append(_killed(waiting.popleft()))
             finally:
                 alone.shutdown(wait=True, cancel_futures=True)
         self._executor = self._start()
         return results
+
+
+def _killed(one: Where) -> Failed:
+    return Failed(
+        one.name,
+        "the process that analysed it was killed, most likely for want of memory. "
+        "The other recordings are not affected",
+    )
 
 
 def _is_good(future: Future[Any]) -> bool:

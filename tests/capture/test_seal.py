@@ -569,14 +569,19 @@ def test_a_session_of_a_whole_day_and_longer(house):
     """A request every 30 seconds; it is sealed after a day, and the rest joins it."""
     step_ms = 30_000
     sealed = Counter()
-    for n in range(3000):
-        clock_ms = NOW_MS + n * step_ms
-        house.clock.now_ms = clock_ms
+    for start in range(0, 3000, 60):
+        came = range(start, start + 60)
         house.put(
-            snapshots(item([marked(n, n * step_ms)], item_id=new_id(n)), received_ms=clock_ms)
+            *(
+                snapshots(
+                    item([marked(n, n * step_ms)], item_id=new_id(n)),
+                    received_ms=NOW_MS + n * step_ms,
+                )
+                for n in came
+            )
         )
-        if n % 60 == 0:
-            sealed += house.sealer.seal_due()
+        house.clock.now_ms = NOW_MS + came[-1] * step_ms
+        sealed += house.sealer.seal_due()
     assert sealed == {Outcome.SEALED: 1}
     assert house.seal() == {Outcome.MERGED: 1}
     (recording,) = house.archive.recordings()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+import sqlite3
 
 import pytest
 from tests.support.builders import START_MS, click, draft, visit
@@ -14,6 +15,7 @@ from replayport.archive import ARCHIVE_FILE, NEXT_MANIFEST_FILE, Archive
 from replayport.errors import (
     AmbiguousRecordingError,
     ArchiveError,
+    CatalogError,
     FormatVersionError,
     RecordingNotFoundError,
 )
@@ -278,3 +280,55 @@ def test_two_processes_writing_the_same_archive(tmp_path):
         assert archive.catalog.count() == 12
         assert verify_archive(archive) == (12, [])
         assert {r.manifest.start_ms for r in archive.recordings()} == {START_MS}
+
+
+@pytest.fixture
+def lying(tmp_path, monkeypatch):
+    """Give an archive in a folder that says it cannot be written, as a mounted backup does."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "lying"
+    with Archive.open(folder, create=True) as archive:
+        for n in range(3):
+            archive.write(draft(session_id=f"s-{n}"))
+        archive.catalog.set_signals("p", "s-1", kinds=["rage_click"], frustration=0.5)
+    monkeypatch.setattr("replayport.archive._is_writable", lambda _: False)
+    return folder
+
+
+def files_in(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_what_cannot_be_written_is_read_as_it_lies(lying, tmp_path):
+    before = files_in(lying)
+    with Archive.open(lying) as archive:
+        assert sorted(r.id for r in archive.recordings()) == ["s-0", "s-1", "s-2"]
+        assert archive.catalog.get("s-1", "p").signals == ["rage_click"]
+        assert len(list(archive.recording("s-2").events())) > 0
+        with pytest.raises(CatalogError, match="cannot be written"):
+            archive.catalog.delete("p", "s-1")
+    assert files_in(lying) == before
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("trouble", ["none", "damaged", "log", "older"])
+def test_without_a_catalog_of_its_own_one_is_made_elsewhere(lying, tmp_path, trouble):
+    path = lying / "catalog.sqlite"
+    if trouble == "none":
+        path.unlink()
+    elif trouble == "damaged":
+        path.write_bytes(b"no database")
+    elif trouble == "log":  # somebody is writing, or died
+        path.with_name(path.name + "-wal").write_bytes(b"x")
+    else:
+        with sqlite3.connect(path) as db:
+            db.execute("UPDATE replayport_schema SET version = 1")
+        db.close()
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    before = files_in(lying)
+    for _ in range(2):
+        with Archive.open(lying) as archive:
+            assert sorted(r.id for r in archive.recordings()) == ["s-0", "s-1", "s-2"]
+    assert files_in(lying) == before
+    assert list((tmp_path / "cache").rglob("*.sqlite"))

@@ -38,12 +38,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replayport import __version__
-from replayport.catalog import open_catalog
+from replayport.catalog import open_catalog, open_read_only
 from replayport.catalog.base import Catalog, RecordingRow
 from replayport.draft import RecordingDraft
 from replayport.encryption import SETTING, EncryptedStore, KeyRing
 from replayport.errors import (
     ArchiveError,
+    CatalogError,
     DamagedRecordingError,
     ErasedRecordingError,
     ObjectExistsError,
@@ -180,7 +181,8 @@ class Archive:
             create: Make one when there is none.
             catalog_url: ``sqlite:///path`` or ``postgresql://…``; when empty,
                 ``catalog.sqlite`` in a local archive, else a file in the user's cache
-                folder, filled from the manifests on first use.
+                folder, filled from the manifests on first use. Of a folder that cannot be
+                written, such as a mounted backup, the first as it lies if nobody is at it.
             rebuild_catalog: Replace a catalog that is damaged or of another version; what
                 it kept besides rows (how far pulls got) is lost. For `reindex`.
             key_ring: Folder or store URL of the keys of an encrypted archive; one that is
@@ -221,14 +223,19 @@ class Archive:
                 "The file was changed by hand"
             ) from e
         store = _decrypting(store, info, key_ring)
-        local = store.local_path(CATALOG_FILE)
         is_new = False
+        catalog = None
         if not catalog_url:
-            path = local if local is not None else cache_folder() / f"{archive_id}.sqlite"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            is_new = not path.exists()
+            path = store.local_path(CATALOG_FILE)
+            if path is not None and not _is_writable(path.parent):
+                catalog = _as_it_lies(path)
+                path = None
+            path = path or cache_folder() / f"{archive_id}.sqlite"
             catalog_url = f"sqlite:///{path}"
-        catalog = open_catalog(catalog_url, rebuild=rebuild_catalog)
+            if catalog is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                is_new = not path.exists()
+        catalog = catalog or open_catalog(catalog_url, rebuild=rebuild_catalog)
         archive = cls(store, catalog, archive_id)
         is_new = is_new or catalog.was_outdated
         if is_new and next(store.list(RECORDINGS), None) is not None:
@@ -1071,6 +1078,21 @@ def _with_times(
 ) -> dict[str, Any]:
     times = {"since_ms": moment_ms(since), "until_ms": moment_ms(until)}
     return {**filters, **{name: ms for name, ms in times.items() if ms is not None}}
+
+
+def _is_writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK)
+
+
+def _as_it_lies(path: Path) -> Catalog | None:
+    """Open a catalog in a folder that cannot be written; None when it does not stand alone."""
+    log = path.with_name(path.name + "-wal")
+    if not path.exists() or (log.exists() and log.stat().st_size):
+        return None
+    try:
+        return open_read_only(path)
+    except CatalogError:
+        return None
 
 
 def encode_draft(

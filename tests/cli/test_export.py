@@ -120,3 +120,22 @@ def test_damage_is_an_error_and_leaves_no_file(url, tmp_path):
     assert result.exit_code == 1
     assert "digest" in result.stderr
     assert not (tmp_path / "x").exists()
+
+
+def test_an_archive_that_cannot_be_told_of_it(url, tmp_path):
+    (url / "privacy").write_text("in the way")  # the log's key goes there
+    call = ("export", "s-1", "--as", "jsonl", "-o", tmp_path / "out", "--archive", url)
+    refused = run(*call)
+    assert refused.exit_code == 1
+    assert "--unlogged" in refused.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["archive"]
+    done = run(*call, "--unlogged")
+    assert done.exit_code == 0
+    assert "will not find this file" in done.stderr
+    assert (tmp_path / "out").stat().st_size > 0
+
+
+def test_unlogged_is_logged_where_it_can_be(url, tmp_path):
+    call = ("export", "s-1", "--as", "jsonl", "-o", tmp_path / "out", "--archive", url)
+    assert "will not find" not in run(*call, "--unlogged").stderr
+    assert run_json("audit", "--archive", url)[-1]["action"] == "recording.export"

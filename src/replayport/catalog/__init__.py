@@ -21,6 +21,7 @@ __all__ = [
     "PageKey",
     "RecordingRow",
     "open_catalog",
+    "open_read_only",
 ]
 
 
@@ -69,3 +70,15 @@ def open_catalog(url: str | Path, *, rebuild: bool = False) -> Catalog:
             f"Use a path or one of: {', '.join(f'{s}://' for s in CATALOGS)}"
         )
     return CATALOGS[scheme](url, rebuild=rebuild)
+
+
+def open_read_only(path: Path) -> Catalog:
+    """
+    Open a SQLite file in a folder that cannot be written.
+
+    Raises:
+        CatalogError: It is damaged, or of another schema version.
+    """
+    from replayport.catalog.sql import open_sqlite_read_only
+
+    return open_sqlite_read_only(path)

@@ -36,6 +36,7 @@ from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Unpack
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -260,6 +261,35 @@ def open_sqlite(url: str | Path, *, rebuild: bool = False) -> SqlCatalog:
     return catalog
 
 
+def open_sqlite_read_only(path: Path) -> SqlCatalog:
+    """
+    Open a SQLite file in a folder that cannot be written; nothing is made beside it.
+
+    Args:
+        path: Of a file that nobody writes to, without a log beside it.
+
+    Raises:
+        CatalogError: It is damaged, or of another schema version.
+    """
+    address = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    engine = sa.create_engine(
+        "sqlite+pysqlite://",
+        creator=lambda: sqlite3.connect(
+            address, uri=True, check_same_thread=False, isolation_level=None
+        ),
+        hide_parameters=True,
+        poolclass=QueuePool,
+    )
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    catalog = SqlCatalog(engine, f"sqlite catalog {path}")
+    try:
+        catalog.check_version()
+    except CatalogError:
+        catalog.close()
+        raise
+    return catalog
+
+
 def open_postgres(url: str, *, rebuild: bool = False) -> SqlCatalog:
     """Open a PostgreSQL database."""
     parsed = _parse(url).set(drivername="postgresql+psycopg")
@@ -310,10 +340,15 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _is_damaged(error: BaseException | None) -> bool:
+    return _code(error) in _DAMAGED_CODES
+
+
+def _code(error: BaseException | None) -> int | None:
+    """Give SQLite's primary result code; None of any other error."""
     if isinstance(error, DBAPIError):
         error = error.orig
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _DAMAGED_CODES
+    return None if code is None else code & 0xFF
 
 
 class SqlCatalog:
@@ -357,6 +392,23 @@ class SqlCatalog:
             if found is None:
                 db.execute(_schema.insert().values(version=SCHEMA_VERSION))
 
+    def check_version(self) -> None:
+        """
+        See that the tables are there and of this package's version.
+
+        Raises:
+            CatalogError: They are not, and cannot be made anew here.
+        """
+        with self._reading() as db:
+            found = None
+            if sa.inspect(db).has_table(_schema.name):
+                found = db.execute(sa.select(sa.func.max(_schema.c.version))).scalar()
+        if found != SCHEMA_VERSION:
+            raise CatalogError(
+                f"{self._name} has schema version {found}, this package knows {SCHEMA_VERSION}, "
+                "and its folder cannot be written"
+            )
+
     def _newer_version(self, found: int) -> str:
         return (
             f"{self._name} has schema version {found}, this package knows {SCHEMA_VERSION}. "
@@ -372,6 +424,11 @@ class SqlCatalog:
                 raise CatalogError(
                     f"{self._name} is damaged or no SQLite file. It is only an index of the "
                     "manifests, no recording is lost. Make it again: replayport reindex"
+                ) from e
+            if _code(e) == sqlite3.SQLITE_READONLY:
+                raise CatalogError(
+                    f"{self._name} cannot be written, as the folder it is in. Copy the archive to "
+                    "where this user may write"
                 ) from e
             # Not str(e): it would repeat the statement.
             cause = e.orig if isinstance(e, DBAPIError) else e

@@ -26,7 +26,7 @@ from replayport.cli.common import (
     size,
 )
 from replayport.cli.redact import profile_option
-from replayport.errors import ReplayError
+from replayport.errors import ReplayError, StoreError
 from replayport.export import EXPORTS, ExportOptions, ExportOptionsError
 from replayport.format.reader import Recording
 from replayport.ledger import STDOUT, Kind, Ledger
@@ -36,6 +36,10 @@ from replayport.redacting import PROFILES, RAW, redacted_recording, wireframe_re
 
 class OutputError(ReplayError):
     """The file an export was to go to cannot be written."""
+
+
+class UnloggedError(ReplayError):
+    """The archive cannot be told of an export."""
 
 
 def export_recording(
@@ -81,6 +85,14 @@ def export_recording(
             "--wireframe", help="Boxes and lines only: no recorded word, picture or address."
         ),
     ] = False,
+    unlogged: Annotated[
+        bool,
+        typer.Option(
+            "--unlogged",
+            help="Go on where the archive cannot be written, such as a mounted backup, and so "
+            "cannot know of the file.",
+        ),
+    ] = False,
     archive: ArchiveOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -123,7 +135,7 @@ def export_recording(
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
             path = path / f"{recording.id}{target.suffix}"
         name = f"{recording.manifest.project}/{recording.id}"
-        made = _Made(source, name, as_)
+        made = _Made(source, name, as_, unlogged=unlogged)
         found = 0
         if wireframe:
             made.detail["wireframe"] = True
@@ -182,10 +194,11 @@ def _window_after(recording: Recording, window_id: str, names: list[str]) -> str
 class _Made:
     """Writes down what is made before it is seen: erasure has to find it again."""
 
-    def __init__(self, archive: Archive, name: str, form: str) -> None:
+    def __init__(self, archive: Archive, name: str, form: str, *, unlogged: bool) -> None:
         self._archive = archive
         self._name = name
         self._form = form
+        self._unlogged = unlogged
         self.detail: dict[str, Any] = {}
         """More for the audit log."""
         self.unredacted = False
@@ -194,28 +207,38 @@ class _Made:
     def file(self, path: Path, size_bytes: int, sha256: str) -> None:
         """A file is about to be put in place."""
         kind: Kind = "bundle" if self._form == "bundle" else "export"
-        self._log()
-        Ledger(self._archive).add(
-            kind,
-            path.as_uri(),
-            [self._name],
-            form=self._form,
-            size_bytes=size_bytes,
-            sha256=sha256,
-        )
+        self._write_down(kind, path.as_uri(), size_bytes=size_bytes, sha256=sha256)
 
     def unreachable(self) -> None:
         """It is about to go where nobody can take it back."""
-        self._log()
-        Ledger(self._archive).add("export", STDOUT, [self._name], form=self._form)
+        self._write_down("export", STDOUT)
 
-    def _log(self) -> None:
-        AuditLog(self._archive).append(
-            "recording.export_raw" if self.unredacted else "recording.export",
-            actor=this_actor(),
-            target=f"recording:{self._name}",
-            detail={"format": self._form, **self.detail},
-        )
+    def _write_down(self, kind: Kind, where: str, **about: Any) -> None:
+        """
+        Tell audit log and ledger.
+
+        Raises:
+            UnloggedError: The archive cannot be written, and nobody said that it may be so.
+        """
+        try:
+            AuditLog(self._archive).append(
+                "recording.export_raw" if self.unredacted else "recording.export",
+                actor=this_actor(),
+                target=f"recording:{self._name}",
+                detail={"format": self._form, **self.detail},
+            )
+            Ledger(self._archive).add(kind, where, [self._name], form=self._form, **about)
+        except StoreError as e:
+            if not self._unlogged:
+                raise UnloggedError(
+                    f"who exports what is written into the archive, and this one refused: {e}. "
+                    "--unlogged exports all the same; erasing the recording later will not find "
+                    "the file"
+                ) from e
+            errors.print(
+                "[yellow]unlogged[/yellow] the archive cannot be written: erasing the recording "
+                "later will not find this file"
+            )
 
 
 def _write(path: Path, pieces: Iterable[bytes], made: _Made) -> int:

@@ -27,7 +27,6 @@ from rich.table import Table
 from replayport.archive import Archive
 from replayport.errors import ReplayError, SettingsError
 from replayport.outcomes import FINDING_MEANINGS, REASON_MEANINGS, Report
-from replayport.redacting import RAW, redact_before_storing
 from replayport.settings import Settings, load_settings
 from replayport.timeutil import parse_time_ms
 
@@ -104,7 +103,10 @@ def open_archive(
         rebuild_catalog=rebuild_catalog,
         key_ring=settings["encryption_key_ring"],
     )
-    if create and settings["redact_profile"] != RAW:
+    if create:
+        # Here, because most commands bring nothing in, and it takes a tenth of a second to load.
+        from replayport.redacting import redact_before_storing
+
         redact_before_storing(opened, settings["redact_profile"])
     return opened
 

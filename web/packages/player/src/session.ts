@@ -197,6 +197,10 @@ export class Session {
       this.#startMs = driver.spans[0]?.startMs ?? 0;
       this.#endMs = driver.spans.reduce((end, span) => Math.max(end, span.endMs), this.#startMs);
       this.#events.onOpened();
+      const { targetMs } = this.#state;
+      if (this.#within(targetMs) !== targetMs) {
+        this.seek(targetMs);
+      }
       this.#dispatch({ type: "opened" });
     } catch (error) {
       this.#fail(error);
@@ -212,7 +216,10 @@ export class Session {
   }
 
   seek(targetMs: number): void {
-    this.#dispatch({ type: "seek", targetMs: this.#within(targetMs) });
+    // How long a recording is, is not known before it is open.
+    const toMs = this.#driver === null ? this.#toMs : this.toMs;
+    const fromMs = Math.min(this.#fromMs, toMs);
+    this.#dispatch({ type: "seek", targetMs: Math.min(toMs, Math.max(fromMs, targetMs)) });
   }
 
   setSpeed(speed: number): void {

@@ -7,6 +7,7 @@
  * any         open         opening      forgets everything before
  * opening     opened       seeking      to the start; keeps the wish to play
  * opening     play, pause  opening      remembers the wish
+ * opening     seek         opening      remembers where to
  * seeking     drawn        playing      when playing is wished
  * seeking     drawn        paused       when not
  * seeking     play, pause  seeking      remembers the wish
@@ -30,7 +31,7 @@ export interface State {
   readonly name: StateName;
   /** Whether to play as soon as that is possible. */
   readonly wantsPlay: boolean;
-  /** Where to seek, in `seeking`: ms since the start of the recording. */
+  /** Where to seek, in `opening` and `seeking`: ms since the start of the recording. */
   readonly targetMs: number;
 }
 
@@ -63,9 +64,7 @@ export function transition(state: State, event: PlayerEvent): State {
     case "fail":
       return { ...state, name: "failed", wantsPlay: false };
     case "seek":
-      return OPEN_STATES.has(state.name)
-        ? { ...state, name: "seeking", targetMs: event.targetMs }
-        : state;
+      return onSeek(state, event.targetMs);
     case "play":
       return onPlay(state, event.fromMs ?? 0);
     case "pause":
@@ -73,6 +72,13 @@ export function transition(state: State, event: PlayerEvent): State {
     default:
       return onProgress(state, event.type);
   }
+}
+
+function onSeek(state: State, targetMs: number): State {
+  if (state.name === "opening") {
+    return { ...state, targetMs };
+  }
+  return OPEN_STATES.has(state.name) ? { ...state, name: "seeking", targetMs } : state;
 }
 
 function onPlay(state: State, fromMs: number): State {

@@ -389,6 +389,25 @@ describe("Session", () => {
     expect(failure).toBeNull();
   });
 
+  it("seeks to where it is told while it opens, within what there is", async () => {
+    for (const [targetMs, isAtMs] of [
+      [12_000, 12_000],
+      [10 ** 9, 2 * GROUP_MS - 5_000],
+      [-5, 0],
+    ] as const) {
+      const session = sessionOf();
+      void session.open(() => Promise.resolve(new HandDriver(groups(2))), {
+        autoplay: false,
+        startMs: 3_000,
+      });
+      session.seek(targetMs);
+      expect(session.state.name).toBe("opening");
+      await settle();
+      expect(session.state.name).toBe("paused");
+      expect(session.positionMs(performance.now())).toBe(isAtMs);
+    }
+  });
+
   it("opens with the window it is told to show", async () => {
     const inTwo = groups(2).map((rows) =>
       rows.flatMap((row) => [

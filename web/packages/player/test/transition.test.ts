@@ -39,6 +39,7 @@ const TABLE: Readonly<Record<string, string>> = {
   "opening opened": "seeking",
   "opening play": "opening+",
   "opening pause": "opening-",
+  "opening seek": "opening",
   "opening fail": "failed-",
   "seeking open": "opening+",
   "seeking drawn": "paused",

@@ -46,6 +46,15 @@ def test_people_get_a_page_programs_get_json(walked):
     assert api.json()["status"] == api.status_code
 
 
+def test_an_address_that_is_none_is_said_in_words(walked):
+    ann = walked.browser()
+    page = ann.get("/no-such-page", headers={"accept": "text/html"})
+    assert page.status_code == 404
+    assert "No page, file or API has this address" in page.text
+    assert ann.get("/api/no-such").json()["error"].startswith("no page, file or API")
+    assert "this kind of request" in ann.put("/api/recordings").json()["error"]
+
+
 def test_a_reason_has_its_status():
     assert ApiError("gone", "x").status_code == 410
     with pytest.raises(KeyError):

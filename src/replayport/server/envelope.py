@@ -90,6 +90,12 @@ _REASON_OF_STATUS: Final = {
 }
 
 
+_ROUTER_SAYS: Final = {  # instead of its own words, which help nobody
+    "Not Found": "no page, file or API has this address. Look for a part that is missing or misspelt",
+    "Method Not Allowed": "what is at this address does not take this kind of request",
+}
+
+
 def respond(
     request: Request,
     status: int,
@@ -120,7 +126,8 @@ async def http_error(request: Request, exc: Exception) -> Response:
     """Answer what a route raised on purpose."""
     assert isinstance(exc, HTTPException)
     reason = getattr(exc, "reason", None) or _REASON_OF_STATUS.get(exc.status_code, "failed")
-    return respond(request, exc.status_code, str(exc.detail), reason, exc.headers)
+    said = _ROUTER_SAYS.get(str(exc.detail), str(exc.detail))
+    return respond(request, exc.status_code, said, reason, exc.headers)
 
 
 async def invalid(request: Request, exc: Exception) -> Response:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from replayport.archive import Archive
@@ -9,6 +11,8 @@ from replayport.ledger import LEDGER, DamagedLedgerError, Ledger
 @pytest.fixture
 def archive(tmp_path):
     with Archive.open(tmp_path / "a", create=True) as archive:
+        ticks = itertools.count(1_790_000_000_000)
+        archive._now_ms = lambda: next(ticks)  # no two entries within one millisecond
         yield archive
 
 

@@ -223,19 +223,10 @@ class Archive:
                 "The file was changed by hand"
             ) from e
         store = _decrypting(store, info, key_ring)
-        is_new = False
-        catalog = None
-        if not catalog_url:
-            path = store.local_path(CATALOG_FILE)
-            if path is not None and not _is_writable(path.parent):
-                catalog = _as_it_lies(path)
-                path = None
-            path = path or cache_folder() / f"{archive_id}.sqlite"
-            catalog_url = f"sqlite:///{path}"
-            if catalog is None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                is_new = not path.exists()
-        catalog = catalog or open_catalog(catalog_url, rebuild=rebuild_catalog)
+        if catalog_url:
+            catalog, is_new = open_catalog(catalog_url, rebuild=rebuild_catalog), False
+        else:
+            catalog, is_new = _own_catalog(store, archive_id, rebuild=rebuild_catalog)
         archive = cls(store, catalog, archive_id)
         is_new = is_new or catalog.was_outdated
         if is_new and next(store.list(RECORDINGS), None) is not None:
@@ -1084,15 +1075,20 @@ def _is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def _as_it_lies(path: Path) -> Catalog | None:
-    """Open a catalog in a folder that cannot be written; None when it does not stand alone."""
-    log = path.with_name(path.name + "-wal")
-    if not path.exists() or (log.exists() and log.stat().st_size):
-        return None
-    try:
-        return open_read_only(path)
-    except CatalogError:
-        return None
+def _own_catalog(store: Store, archive_id: str, *, rebuild: bool) -> tuple[Catalog, bool]:
+    """Open the catalog of an archive that names none; tell whether it is new, and so empty."""
+    path = store.local_path(CATALOG_FILE)
+    if path is not None and not _is_writable(path.parent):
+        # With a log beside it somebody writes to it, or died; then it does not stand alone.
+        if path.exists() and not path.with_name(f"{path.name}-wal").exists():
+            with contextlib.suppress(CatalogError):
+                return open_read_only(path), False
+        path = None
+    if path is None:
+        path = cache_folder() / f"{archive_id}.sqlite"
+        path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    return open_catalog(f"sqlite:///{path}", rebuild=rebuild), is_new
 
 
 def encode_draft(

@@ -54,6 +54,20 @@ class StoredRequest:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """Its query string's."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+    def decoded(self) -> wire.WireBody:
+        """
+        Give its body, codings off.
+
+        Raises:
+            SourceDataError: It does not decode.
+        """
+        return wire.decode_body(self.body, query=self.fields, headers=self.headers)
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -108,11 +122,7 @@ class Assembly:
             self.first_received_ms = request.received_ms
         self.last_received_ms = request.received_ms
         try:
-            body = wire.decode_body(
-                request.body,
-                query=dict(parse_qsl(request.query, keep_blank_values=True)),
-                headers=request.headers,
-            )
+            body = request.decoded()
             snapshots = body if request.kind == "snapshots" else body.snapshot_part
             if snapshots is not None:
                 user_agent = request.headers.get("user-agent", "")

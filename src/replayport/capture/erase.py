@@ -237,8 +237,7 @@ def _owners(inbox: Inbox) -> dict[tuple[str, str], tuple[str, int]]:
     owners: dict[tuple[str, str], tuple[str, int]] = {}
     for request, parts in inbox.all_requests():
         try:
-            query = dict(parse_qsl(request.query, keep_blank_values=True))
-            body = wire.decode_body(request.body, query=query, headers=request.headers)
+            body = request.decoded()
         except SourceDataError:
             continue
         keys = {session_id: (project, session_id) for project, session_id in parts}
@@ -266,8 +265,7 @@ def _changes(
             session_id for project, session_id in parts if (project, session_id) in target.sessions
         }
         try:
-            query = dict(parse_qsl(request.query, keep_blank_values=True))
-            body = wire.decode_body(request.body, query=query, headers=request.headers)
+            body = request.decoded()
         except SourceDataError:
             if ids:  # what cannot be read cannot be kept in part
                 yield request.id, None, ()
@@ -284,7 +282,9 @@ def _changes(
             replace(
                 request,
                 body=wire.encode_body(kept),
-                query=urlencode([(k, v) for k, v in query.items() if k not in _CODING_KEYS]),
+                query=urlencode(
+                    [(k, v) for k, v in request.fields.items() if k not in _CODING_KEYS]
+                ),
                 headers={
                     **{k: v for k, v in request.headers.items() if k != "content-encoding"},
                     "content-type": "application/json",

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pyarrow as pa
 
@@ -23,7 +22,7 @@ from replayport.capture.assemble import Assembly, analytics_row
 from replayport.capture.inbox import InboxReader
 from replayport.capture.merge import Archived
 from replayport.errors import SourceDataError
-from replayport.format.reader import FilesInMemory, Recording
+from replayport.format.reader import Recording
 from replayport.format.schema import ANALYTICS_SCHEMA
 from replayport.limits import MAX_RECORDING_BYTES
 from replayport.posthog import wire
@@ -97,8 +96,7 @@ class UnsealedVisits:
             draft = replace(draft, person=None if owner is None else Person(distinct_id=owner))
         recording = None
         if draft is not None and len(draft.columns):
-            manifest, files = encode_draft(draft)
-            recording = Recording(FilesInMemory(files), manifest.key_prefix, manifest)
+            recording = Recording.in_memory(*encode_draft(draft))
         return UnsealedVisit(recording, rows, follows)
 
     def _analytics(self, project: str, session_id: str) -> tuple[str | None, list[dict[str, Any]]]:
@@ -107,8 +105,7 @@ class UnsealedVisits:
         rows = []
         for request in self._inbox.requests(project, session_id):
             try:
-                query = dict(parse_qsl(request.query, keep_blank_values=True))
-                body = wire.decode_body(request.body, query=query, headers=request.headers)
+                body = request.decoded()
                 said = (
                     []
                     if request.kind == "snapshots"

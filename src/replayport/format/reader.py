@@ -55,7 +55,7 @@ class RangeSource(Protocol):
         ...
 
 
-class FilesInMemory:
+class _FilesInMemory:
     """The files of one recording that is not stored, by name."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
@@ -87,6 +87,11 @@ class Recording:
         self.prefix = prefix
         self.manifest = manifest
         self._file: pq.ParquetFile | None = None
+
+    @classmethod
+    def in_memory(cls, manifest: Manifest, files: Mapping[str, bytes]) -> Recording:
+        """Give a recording that is not stored, of its manifest and its files by name."""
+        return cls(_FilesInMemory(files), manifest.key_prefix, manifest)
 
     @property
     def id(self) -> str:

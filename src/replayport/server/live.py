@@ -18,7 +18,7 @@ from replayport.archive import encode_draft, row_of
 from replayport.capture.inbox import Inbox, PendingSession
 from replayport.capture.seal import Sealer
 from replayport.catalog.base import RecordingRow
-from replayport.format.reader import FilesInMemory, Recording
+from replayport.format.reader import Recording
 from replayport.recording import safe_id, safe_project
 
 MAX_LISTED: Final = 50
@@ -72,8 +72,8 @@ class LiveRecordings:
             draft = self._sealer.draft(session.project, session.session_id)
             if draft is None or not len(draft.columns):
                 return None
-            manifest, files = encode_draft(draft)
-            recording = Recording(FilesInMemory(files), manifest.key_prefix, manifest)
+            recording = Recording.in_memory(*encode_draft(draft))
+            manifest = recording.manifest
             self._newest[key] = _Version(now_s, session.requests, recording)
             self._versions[manifest.project, manifest.id, manifest.events] = recording
             if len(self._versions) > MAX_KEPT:
